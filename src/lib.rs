@@ -1,0 +1,13 @@
+//! Polytask trains multi-task models from a YAML file.
+
+pub mod error;
+pub mod files;
+pub mod interval;
+pub mod libtorch;
+pub mod memory;
+pub mod path;
+pub mod random;
+pub mod registry;
+pub mod settings;
+pub mod tensor_file;
+pub mod weights;

@@ -1,0 +1,230 @@
+//! A TorchScript module: load, look into, run, train, save.
+
+use super::archive::{Archive, Content};
+use super::ffi::{self, RawModule};
+use crate::error::Mistake;
+use crate::files;
+use anyhow::Result;
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+/// What [`Module::forward`] gives.
+#[derive(Debug)]
+pub struct Outputs {
+    /// The keys of a dictionary or the fields of a named tuple; `None` for a tensor, a tuple or a list.
+    pub names: Option<Vec<String>>,
+    /// The tensors, in the module's order.
+    pub tensors: Vec<Tensor>,
+}
+
+/// One module of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Names from the root, joined by dots; empty for the root.
+    pub path: String,
+    /// The class as Python names it, such as `torch.nn.modules.linear.Linear`.
+    pub class: String,
+}
+
+/// A TorchScript module in memory.
+///
+/// It runs by the plain interpreter, operation by operation as eager PyTorch does: the profiling executor changes the
+/// graph after its first runs, and with it the last bits of a resumed training.
+#[derive(Debug)]
+pub struct Module {
+    raw: *mut RawModule,
+    extra: Vec<(String, Vec<u8>)>,
+}
+
+// SAFETY: a module is bound to no thread; without Sync, only one thread at a time reaches it.
+unsafe impl Send for Module {}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        // SAFETY: it is ours, and freed once.
+        unsafe { ffi::polytask_module_free(self.raw) };
+    }
+}
+
+impl Module {
+    /// Loads a file that `torch.jit.save` or Polytask wrote. The mode (train or eval) is the file's.
+    ///
+    /// # Errors
+    /// There is no such file, it is damaged, or it is something else (a state_dict, safetensors …): the error says which.
+    pub fn load(path: &Path, device: Device) -> Result<Self> {
+        let archive = Archive::open(path)?;
+        archive.expect(Content::TorchScript)?;
+        let extra = archive.extra()?;
+        let bytes = archive.bytes();
+        // SAFETY: the bytes outlive the call; the module has copied what it needs by then.
+        let raw = ffi::call(|error| unsafe {
+            ffi::polytask_module_load(bytes.as_ptr(), bytes.len(), ffi::device_number(device), error)
+        })
+        .map_err(|what| {
+            Mistake::new(path.display(), format!("libtorch cannot load this module: {}", ffi::gist(&what)))
+                .remedy("save it again with torch.jit.save under a PyTorch of the same version or older")
+        })?;
+        Ok(Self { raw, extra })
+    }
+
+    /// # Safety
+    /// `raw` is a module that nobody else frees.
+    pub(super) unsafe fn from_raw(raw: *mut RawModule) -> Self {
+        Self { raw, extra: Vec::new() }
+    }
+
+    pub(super) fn raw(&self) -> *mut RawModule {
+        self.raw
+    }
+
+    /// The text of an extra file (Python's `_extra_files`), if the module was loaded with it.
+    pub fn extra(&self, name: &str) -> Option<String> {
+        let (_, bytes) = self.extra.iter().find(|(key, _)| key == name)?;
+        Some(String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// The names of all extra files.
+    pub fn extra_names(&self) -> impl Iterator<Item = &str> {
+        self.extra.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The parameters in order of declaration, by PyTorch's names. They are the module's own tensors: `set_data` on one
+    /// redirects the module.
+    pub fn parameters(&self) -> Vec<(String, Tensor)> {
+        let mut named = ffi::Named::default();
+        // SAFETY: the module is alive and `named` outlives the call.
+        ffi::call(|error| unsafe {
+            ffi::polytask_module_parameters(self.raw, ffi::Named::VISIT, named.context(), error)
+        })
+        .expect("listing parameters does not fail");
+        named.0
+    }
+
+    /// The buffers in order of declaration (BatchNorm's statistics and their like): the module's own tensors.
+    pub fn buffers(&self) -> Vec<(String, Tensor)> {
+        let mut named = ffi::Named::default();
+        // SAFETY: the module is alive and `named` outlives the call.
+        ffi::call(|error| unsafe { ffi::polytask_module_buffers(self.raw, ffi::Named::VISIT, named.context(), error) })
+            .expect("listing buffers does not fail");
+        named.0
+    }
+
+    /// Runs `forward`. It records gradients unless within `tch::no_grad`.
+    ///
+    /// # Errors
+    /// The module refuses the inputs (number, shape, kind), or gives anything but tensors.
+    pub fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
+        let (mut named, mut has_names) = (ffi::Named::default(), 0);
+        let handles = ffi::handles(inputs);
+        // SAFETY: the module and the inputs are alive, `named` and `has_names` outlive the call.
+        ffi::call(|error| unsafe {
+            let (visit, context) = (ffi::Named::VISIT, named.context());
+            ffi::polytask_module_forward(
+                self.raw,
+                handles.as_ptr(),
+                handles.len(),
+                visit,
+                context,
+                &mut has_names,
+                error,
+            )
+        })
+        .map_err(|what| Mistake::new("forward of the TorchScript module", ffi::gist(&what)))?;
+        let (names, tensors): (Vec<_>, Vec<_>) = named.0.into_iter().unzip();
+        Ok(Outputs { names: (has_names != 0).then_some(names), tensors })
+    }
+
+    /// Switches between training mode (dropout draws, BatchNorm counts) and eval mode.
+    ///
+    /// # Errors
+    /// libtorch refuses; a frozen module has no modes and does not mind.
+    pub fn set_training(&self, on: bool) -> Result<()> {
+        // SAFETY: the module is alive.
+        ffi::call(|error| unsafe { ffi::polytask_module_train(self.raw, on.into(), error) })
+            .map_err(|what| Mistake::new("mode of the TorchScript module", ffi::gist(&what)))?;
+        Ok(())
+    }
+
+    /// Moves all tensors to a device, the floating-point ones to a precision too. The tensors stay the same objects.
+    ///
+    /// # Errors
+    /// The device is not there or full.
+    ///
+    /// # Panics
+    /// `kind` is no floating-point kind.
+    pub fn to(&self, device: Device, kind: Kind) -> Result<()> {
+        // C++'s numbering of scalar types.
+        let number = match kind {
+            Kind::Half => 5,
+            Kind::Float => 6,
+            Kind::Double => 7,
+            Kind::BFloat16 => 15,
+            other => panic!("{other:?} is no precision"),
+        };
+        // SAFETY: the module is alive.
+        ffi::call(|error| unsafe { ffi::polytask_module_to(self.raw, ffi::device_number(device), number, error) })
+            .map_err(|what| Mistake::new(format!("{device:?}"), ffi::gist(&what)))?;
+        Ok(())
+    }
+
+    /// Writes the module for `torch.jit.load`: in eval mode, on the CPU, whole or not at all. `extra` is what
+    /// `_extra_files` reads in Python; extra files that this module was loaded with are not repeated.
+    /// The module itself keeps its mode, its device and its views.
+    ///
+    /// # Errors
+    /// The module holds what cannot be saved, or as for [`files::replace`].
+    pub fn save(&self, path: &Path, extra: &[(&str, &str)]) -> Result<()> {
+        let failed =
+            |what: String| Mistake::new(path.display(), format!("the module cannot be saved: {}", ffi::gist(&what)));
+        let names = extra.iter().map(|(name, _)| ffi::text(name)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let names: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
+        let texts: Vec<_> = extra.iter().map(|(_, text)| text.as_ptr().cast()).collect();
+        let sizes: Vec<_> = extra.iter().map(|(_, text)| text.len()).collect();
+        let mut bytes = ffi::Bytes::default();
+        // SAFETY: the module is alive; the names, the texts and `bytes` outlive the call.
+        ffi::call(|error| unsafe {
+            let (names, texts, sizes) = (names.as_ptr(), texts.as_ptr(), sizes.as_ptr());
+            let (sink, context) = (ffi::Bytes::SINK, bytes.context());
+            ffi::polytask_module_save(self.raw, names, texts, sizes, extra.len(), sink, context, error)
+        })
+        .map_err(failed)?;
+        files::replace_with(path, &bytes.0)
+    }
+
+    /// The modules of the tree, the root first.
+    pub fn tree(&self) -> Vec<Node> {
+        let mut texts = ffi::Texts::default();
+        // SAFETY: the module is alive and `texts` outlives the call.
+        ffi::call(|error| unsafe { ffi::polytask_module_tree(self.raw, ffi::Texts::SINK, texts.context(), error) })
+            .expect("listing modules does not fail");
+        texts
+            .0
+            .iter()
+            .map(|line| {
+                let (path, class) = line.split_once('\0').unwrap_or(("", line));
+                Node { path: path.to_string(), class: plain_class(class) }
+            })
+            .collect()
+    }
+
+    /// The signature of `forward`, such as `forward(Net self, Tensor x) -> (Tensor, Tensor)`; `None` without a `forward`.
+    pub fn signature(&self) -> Option<String> {
+        let mut texts = ffi::Texts::default();
+        // SAFETY: the module is alive and `texts` outlives the call.
+        ffi::call(|error| unsafe {
+            ffi::polytask_module_signature(self.raw, ffi::Texts::SINK, texts.context(), error)
+        })
+        .ok()?;
+        texts.0.pop().map(|text| plain_class(&text))
+    }
+}
+
+/// Without what TorchScript adds to a class's name.
+fn plain_class(name: &str) -> String {
+    let mut plain = name.replace("__torch__.", "");
+    while let Some(start) = plain.find("___torch_mangle_") {
+        let end = plain[start..].find('.').map_or(plain.len(), |dot| start + dot + 1);
+        plain.replace_range(start..end, "");
+    }
+    plain
+}
