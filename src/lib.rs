@@ -1,5 +1,6 @@
 //! Polytask trains multi-task models from a YAML file.
 
+pub mod data;
 pub mod error;
 pub mod files;
 pub mod interval;
@@ -10,6 +11,7 @@ pub mod path;
 pub mod random;
 pub mod registry;
 pub mod settings;
+pub mod tasks;
 pub mod tensor_file;
 pub mod weights;
 pub mod yaml;

@@ -1,0 +1,96 @@
+//! What a head is trained on: numerators and normalisers, so that a mean can span several batches.
+
+use super::{Form, Target};
+use crate::error::BadSetting;
+use crate::registry;
+use serde::de::{Deserialize, Deserializer, Error};
+use tch::{Device, Kind, Tensor};
+
+mod binary_cross_entropy;
+mod cross_entropy;
+mod regression;
+
+pub use binary_cross_entropy::BinaryCrossEntropy;
+pub use cross_entropy::CrossEntropy;
+pub use regression::{Huber, L1, Mse};
+
+/// A loss `L = total / normalizer`: the mean over a task's own labelled cells.
+///
+/// Both are sums over rows, so `Σ total / Σ normalizer` over the parts of a batch is the loss of the whole batch.
+pub trait Loss {
+    /// What the labels are, given the number of label columns.
+    fn form(&self, columns: i64) -> Form;
+
+    /// Whether the settings fit each other and a task of `columns` label columns.
+    ///
+    /// # Errors
+    /// The path of the setting that does not fit, relative to the loss section.
+    fn check(&self, columns: i64) -> Result<(), BadSetting> {
+        let _ = columns;
+        Ok(())
+    }
+
+    /// `Σ w·l` over the labelled cells of `target`, a scalar in the autograd graph of `output` `[N, width]`.
+    ///
+    /// # Panics
+    /// `output` has another width than the [`form`](Self::form) says.
+    fn total(&self, output: &Tensor, target: &Target) -> Tensor;
+
+    /// `Σ w` over the labelled cells of `target`; 0 means that the task is absent.
+    fn normalizer(&self, target: &Target) -> f64 {
+        match &target.weights {
+            None => target.values.numel() as f64,
+            Some(weights) => host_sum(weights),
+        }
+    }
+}
+
+registry! {
+    /// A task's loss.
+    pub LossKind as dyn Loss {
+        "cross_entropy" => CrossEntropy,
+        "binary_cross_entropy" => BinaryCrossEntropy,
+        "mse" => Mse,
+        "l1" => L1,
+        "huber" => Huber,
+    }
+}
+
+/// The most precise kind that a device computes in.
+fn exact(device: Device) -> Kind {
+    if device == Device::Mps { Kind::Float } else { Kind::Double }
+}
+
+/// The sum of all elements, on the host.
+fn host_sum(tensor: &Tensor) -> f64 {
+    tensor.sum(exact(tensor.device())).double_value(&[])
+}
+
+/// `Σ w·l`; `per_cell` and `weights` have one shape.
+fn weighted_sum(per_cell: &Tensor, weights: &Tensor) -> Tensor {
+    (per_cell * weights).sum(per_cell.kind())
+}
+
+/// libtorch would broadcast `[N, 1]` against `[N, M]` and give a wrong loss in silence.
+fn assert_cell_by_cell(output: &Tensor, target: &Target) {
+    assert_eq!(output.size(), target.values.size(), "outputs and labels differ in shape");
+}
+
+/// Numbers as a tensor of the precision and on the device of `like`.
+fn constant(numbers: &[f64], like: &Tensor) -> Tensor {
+    Tensor::from_slice(numbers).to_kind(like.kind()).to_device(like.device())
+}
+
+/// A list of finite numbers, zero or above, or nothing.
+fn non_negative_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<f64>>, D::Error> {
+    let list = Option::<Vec<f64>>::deserialize(deserializer)?;
+    match list.iter().flatten().find(|value| !(**value >= 0.0 && value.is_finite())) {
+        Some(value) => {
+            Err(D::Error::custom(format!("invalid value: {value}, expected a list of numbers of 0 or above")))
+        }
+        None => Ok(list),
+    }
+}
+
+#[cfg(test)]
+mod tests;
