@@ -1,0 +1,78 @@
+//! Models: inputs to one output per task. Parameters are views of one flat buffer.
+
+pub mod architectures;
+pub mod backbones;
+mod document;
+mod heads;
+mod layers;
+mod network;
+mod parameters;
+mod scripted;
+
+pub use document::MultiTaskModel;
+pub use layers::{Activation, Layer, linear};
+pub use network::Network;
+pub use parameters::{Parameters, Span};
+pub use scripted::Scripted;
+
+use anyhow::Result;
+use std::path::Path;
+use tch::Tensor;
+
+/// How a forward pass runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing is drawn, statistics stand still.
+    Evaluate,
+    /// Draws are a function of these three and the layer.
+    Train {
+        /// The run's seed.
+        seed: u64,
+        /// Updates made before this one.
+        step: u64,
+        /// The group of the batch that passes through.
+        group: u64,
+    },
+}
+
+/// A node of the model's graph, for pictures and tables.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// A path with `/`, such as `shared_layers/0`.
+    pub name: String,
+    /// Such as `Linear`.
+    pub operation: String,
+    /// Names of the nodes it reads; `input` is the model's input.
+    pub inputs: Vec<String>,
+    /// Shape of its output, -1 for the batch.
+    pub shape: Vec<i64>,
+}
+
+/// A model of several tasks.
+pub trait Model {
+    /// The outputs `[N, width]` of `tasks`, in their order, for one group of rows.
+    ///
+    /// # Errors
+    /// The inputs do not fit the model (only a model from outside can find that out here).
+    fn forward(&self, inputs: &[(String, Tensor)], tasks: &[usize], mode: Mode) -> Result<Vec<Tensor>>;
+
+    /// Every parameter by its PyTorch name, in the order of registration.
+    fn parameters(&self) -> Vec<(String, Tensor)>;
+
+    /// Every buffer (state that is no parameter, such as running statistics) by its PyTorch name.
+    fn buffers(&self) -> Vec<(String, Tensor)>;
+
+    /// Whether training draws from libtorch's global generator, so that it must be seeded anew each step.
+    fn draws_globally(&self) -> bool {
+        false
+    }
+
+    /// Its parts, inputs first.
+    fn graph(&self) -> Vec<Node>;
+
+    /// Writes it as TorchScript, in evaluation mode, with `extra` files inside.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    fn save(&self, path: &Path, extra: &[(&str, &str)]) -> Result<()>;
+}
