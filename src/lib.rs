@@ -13,6 +13,7 @@ pub mod models;
 pub mod optim;
 pub mod path;
 pub mod random;
+pub mod record;
 pub mod registry;
 pub mod settings;
 pub mod tasks;

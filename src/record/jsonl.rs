@@ -1,0 +1,270 @@
+//! `metrics.jsonl`: every recorded number at full precision, one JSON object a line.
+
+use super::{Event, Header, Recorder, SplitName, StepRecord};
+use crate::error::Mistake;
+use anyhow::Result;
+use serde_json::to_writer;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes lines such as `{"step":12,"epoch":0,"split":"train","task":"task1","metric":"loss","value":0.6931471805599453}`.
+///
+/// The keys come in this order. `value` is the shortest decimal that reads back to the same f64; `null` where there is no
+/// value (an absent task, an undefined metric); and, since JSON has no word for them, the strings `"NaN"`, `"Infinity"`
+/// and `"-Infinity"`.
+///
+/// A recorded step gives, all with the split `train`: `loss` per task, `weight` per task, and for the task `total`
+/// `loss`, `learning_rate` and `gradient_norm`. Times are left out: two equal runs write equal files, byte by byte.
+#[derive(Debug)]
+pub struct JsonLines {
+    path: PathBuf,
+    file: BufWriter<File>,
+    /// Task names as JSON strings, quotes included.
+    tasks: Vec<Vec<u8>>,
+    bytes: u64,
+    lines: Vec<u8>,
+}
+
+impl JsonLines {
+    /// Opens the file: a new one, or, with `keep_bytes`, the one that is there, cut back to that length.
+    ///
+    /// # Errors
+    /// The file cannot be opened, it exists although a new one is wanted, or it is shorter than `keep_bytes`.
+    pub fn create(path: &Path, header: &Header, keep_bytes: Option<u64>) -> Result<Self> {
+        let file = match keep_bytes {
+            None => {
+                OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| unopened(path, &error))?
+            }
+            Some(keep) => cut_back(path, keep)?,
+        };
+        Self::over(file, path, header, keep_bytes.unwrap_or(0))
+    }
+
+    fn over(file: File, path: &Path, header: &Header, bytes: u64) -> Result<Self> {
+        Ok(Self {
+            path: path.to_path_buf(),
+            file: BufWriter::with_capacity(1 << 16, file),
+            tasks: header.tasks.iter().map(serde_json::to_vec).collect::<Result<_, _>>()?,
+            bytes,
+            lines: Vec::new(),
+        })
+    }
+
+    /// The length of the file once all that was recorded is written. A checkpoint stores it, and resuming cuts back to it.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn step(&mut self, record: &StepRecord) -> io::Result<()> {
+        let start = line_start(record.step, record.epoch, SplitName::Train);
+        for (metric, values) in [("loss", record.losses), ("weight", record.weights)] {
+            for (task, value) in self.tasks.iter().zip(values) {
+                line(&mut self.lines, &start, task, metric, *value)?;
+            }
+        }
+        let totals = [
+            ("loss", record.total),
+            ("learning_rate", Some(record.learning_rate)),
+            ("gradient_norm", Some(record.gradient_norm)),
+        ];
+        totals.iter().try_for_each(|(metric, value)| line(&mut self.lines, &start, b"\"total\"", metric, *value))
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.bytes += self.lines.len() as u64;
+        self.file.write_all(&self.lines)?;
+        self.lines.clear();
+        Ok(())
+    }
+}
+
+impl Recorder for JsonLines {
+    fn record(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::Step(record) => self.step(record)?,
+            Event::Scores { step, epoch, split, scores } => {
+                let start = line_start(*step, *epoch, *split);
+                for score in *scores {
+                    line(&mut self.lines, &start, &serde_json::to_vec(&score.task)?, score.metric, score.value)?;
+                }
+            }
+            Event::Parameters { .. } | Event::EpochEnd { .. } | Event::End { .. } => return Ok(()),
+        }
+        self.write().map_err(|error| unwritten(&self.path, &error).into())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let flushed = self.file.flush().and_then(|()| self.file.get_ref().sync_data());
+        flushed.map_err(|error| unwritten(&self.path, &error).into())
+    }
+
+    fn position(&self) -> Option<u64> {
+        Some(self.bytes())
+    }
+}
+
+/// What the lines of one event share.
+fn line_start(step: i64, epoch: i64, split: SplitName) -> Vec<u8> {
+    format!("{{\"step\":{step},\"epoch\":{epoch},\"split\":\"{}\",\"task\":", split.name()).into_bytes()
+}
+
+/// One line; `task` is a JSON string already, a metric's name needs no escapes.
+fn line(lines: &mut Vec<u8>, start: &[u8], task: &[u8], metric: &str, value: Option<f64>) -> io::Result<()> {
+    for part in [start, task, b",\"metric\":\"", metric.as_bytes(), b"\",\"value\":"] {
+        lines.extend_from_slice(part);
+    }
+    match value {
+        None => lines.extend_from_slice(b"null"),
+        Some(value) if value.is_finite() => to_writer(&mut *lines, &value)?,
+        Some(value) if value.is_nan() => lines.extend_from_slice(b"\"NaN\""),
+        Some(value) if value > 0.0 => lines.extend_from_slice(b"\"Infinity\""),
+        Some(_) => lines.extend_from_slice(b"\"-Infinity\""),
+    }
+    lines.extend_from_slice(b"}\n");
+    Ok(())
+}
+
+fn cut_back(path: &Path, keep: u64) -> Result<File> {
+    let opened = OpenOptions::new().write(true).create(keep == 0).truncate(false).open(path);
+    let mut file = opened.map_err(|error| unopened(path, &error))?;
+    let length = file.metadata().map_err(|error| unopened(path, &error))?.len();
+    if length < keep {
+        return Err(Mistake::new(
+            path.display(),
+            format!("holds {length} bytes, but the checkpoint was made when it held {keep}"),
+        )
+        .remedy("bring the file back as it was, or start the run anew in another folder")
+        .into());
+    }
+    let cut = file.set_len(keep).and_then(|()| file.seek(SeekFrom::End(0)));
+    cut.map_err(|error| unwritten(path, &error))?;
+    Ok(file)
+}
+
+fn unopened(path: &Path, error: &io::Error) -> Mistake {
+    let mistake = Mistake::new(path.display(), format!("cannot be opened: {error}"));
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => mistake.remedy("go on with that run by --resume, or choose another folder"),
+        _ => mistake.remedy("see that the folder is there and that you may write into it"),
+    }
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Mistake {
+    Mistake::new(path.display(), format!("cannot be written: {error}"))
+        .remedy("make room on the disk, then go on from the last checkpoint with --resume")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::{Example, score, step};
+    use super::*;
+
+    fn recorded(path: &Path, keep: Option<u64>, events: &[Event]) -> Result<u64> {
+        let example = Example::new(2);
+        let mut lines = JsonLines::create(path, &example.header(), keep)?;
+        events.iter().try_for_each(|event| lines.record(event))?;
+        lines.flush()?;
+        Ok(lines.bytes())
+    }
+
+    #[test]
+    fn a_step_and_scores_give_exactly_these_lines() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("metrics.jsonl");
+        let scores = [
+            score("task1", "loss", Some(f64::INFINITY)),
+            score("task2", "accuracy", None),
+            score("task2", "rmse", Some(-f64::INFINITY)),
+        ];
+        let record = step(112, &[Some(std::f64::consts::LN_2), None], &[Some(1.0), None]);
+        let bytes = recorded(
+            &path,
+            None,
+            &[
+                Event::Step(&record),
+                Event::Step(&step(113, &[Some(f64::NAN), Some(1e-300)], &[Some(0.1 + 0.2), Some(0.0)])),
+                Event::Scores { step: 200, epoch: 1, split: SplitName::Validation, scores: &scores },
+                Event::EpochEnd { step: 200, epoch: 1, seconds: 3.0 },
+            ],
+        )?;
+        let text = std::fs::read_to_string(&path)?;
+        assert_eq!(
+            text,
+            r#"{"step":112,"epoch":1,"split":"train","task":"task1","metric":"loss","value":0.6931471805599453}
+{"step":112,"epoch":1,"split":"train","task":"task2","metric":"loss","value":null}
+{"step":112,"epoch":1,"split":"train","task":"task1","metric":"weight","value":1.0}
+{"step":112,"epoch":1,"split":"train","task":"task2","metric":"weight","value":null}
+{"step":112,"epoch":1,"split":"train","task":"total","metric":"loss","value":0.6931471805599453}
+{"step":112,"epoch":1,"split":"train","task":"total","metric":"learning_rate","value":0.001}
+{"step":112,"epoch":1,"split":"train","task":"total","metric":"gradient_norm","value":0.5}
+{"step":113,"epoch":1,"split":"train","task":"task1","metric":"loss","value":"NaN"}
+{"step":113,"epoch":1,"split":"train","task":"task2","metric":"loss","value":1e-300}
+{"step":113,"epoch":1,"split":"train","task":"task1","metric":"weight","value":0.30000000000000004}
+{"step":113,"epoch":1,"split":"train","task":"task2","metric":"weight","value":0.0}
+{"step":113,"epoch":1,"split":"train","task":"total","metric":"loss","value":"NaN"}
+{"step":113,"epoch":1,"split":"train","task":"total","metric":"learning_rate","value":0.001}
+{"step":113,"epoch":1,"split":"train","task":"total","metric":"gradient_norm","value":0.5}
+{"step":200,"epoch":1,"split":"validation","task":"task1","metric":"loss","value":"Infinity"}
+{"step":200,"epoch":1,"split":"validation","task":"task2","metric":"accuracy","value":null}
+{"step":200,"epoch":1,"split":"validation","task":"task2","metric":"rmse","value":"-Infinity"}
+"#
+        );
+        assert_eq!(bytes, text.len() as u64);
+        assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+        Ok(())
+    }
+
+    #[test]
+    fn resuming_cuts_back_to_the_checkpoint_and_goes_on_behind_it() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let (broken, whole) = (folder.path().join("broken.jsonl"), folder.path().join("whole.jsonl"));
+        let losses = [[Some(1.0), Some(2.0)], [Some(0.5), None], [Some(0.25), Some(1.0)]];
+        let records: Vec<StepRecord> = losses.iter().zip(0..).map(|(loss, number)| step(number, loss, loss)).collect();
+        let events: Vec<Event> = records.iter().map(Event::Step).collect();
+
+        let kept = recorded(&broken, None, &events[..1])?;
+        assert_eq!(recorded(&broken, Some(kept), &events[1..2])?, std::fs::metadata(&broken)?.len());
+        recorded(&broken, Some(kept), &events[1..])?;
+        recorded(&whole, Some(0), &events)?;
+        assert_eq!(std::fs::read_to_string(&broken)?, std::fs::read_to_string(&whole)?);
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_shorter_than_at_the_checkpoint_is_a_mistake() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("metrics.jsonl");
+        std::fs::write(&path, "{}\n")?;
+        let error = recorded(&path, Some(4), &[]).expect_err("three bytes are not four");
+        assert!(error.to_string().ends_with("holds 3 bytes, but the checkpoint was made when it held 4"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path)?, "{}\n");
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_never_overwritten() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("metrics.jsonl");
+        std::fs::write(&path, "precious")?;
+        let error = recorded(&path, None, &[]).expect_err("the file exists");
+        assert!(crate::error::report(&error).contains("--resume"));
+        assert_eq!(std::fs::read_to_string(&path)?, "precious");
+        Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_stops_the_run_and_names_the_file() -> Result<()> {
+        let example = Example::new(2);
+        let path = Path::new("/dev/full");
+        let file = OpenOptions::new().write(true).open(path)?;
+        let mut lines = JsonLines::over(file, path, &example.header(), 0)?;
+        lines.record(&Event::Step(&step(0, &[Some(1.0), None], &[Some(1.0), None])))?;
+        let error = lines.flush().expect_err("nothing can be written to /dev/full");
+        let report = crate::error::report(&error);
+        assert!(report.starts_with("error: /dev/full: cannot be written: No space left on device"), "{report}");
+        assert!(report.contains("hint: make room on the disk"), "{report}");
+        Ok(())
+    }
+}
