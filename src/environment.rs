@@ -1,0 +1,75 @@
+//! The process and the machine: threads, device, and what a reader should know about both.
+
+use crate::experiment::Experiment;
+use crate::libtorch;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use tch::Device;
+
+/// Makes the process ready to train: so many threads, deterministic algorithms.
+pub fn prepare(threads: u64, device: Device) {
+    libtorch::set_threads(threads as usize);
+    libtorch::set_deterministic(device);
+}
+
+/// Facts about where a run takes place.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    facts: Vec<(&'static str, String)>,
+}
+
+impl Environment {
+    /// Looks around; `source` is the folder of the YAML, whose git commit is noted.
+    pub fn look(experiment: &Experiment, device: Device, source: &Path) -> Self {
+        let mut facts = vec![
+            ("polytask", env!("CARGO_PKG_VERSION").to_string()),
+            ("libtorch", libtorch::version()),
+            ("device", format!("{device:?}").to_lowercase()),
+            ("threads", experiment.threads.to_string()),
+            ("host", gethostname::gethostname().to_string_lossy().into_owned()),
+            ("system", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
+            (
+                "command",
+                std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" "),
+            ),
+        ];
+        facts.extend(processor().map(|name| ("processor", name)));
+        facts.extend(commit(source).map(|commit| ("git_commit", commit)));
+        Self { facts }
+    }
+
+    /// As rows of a table.
+    pub fn table(&self) -> Vec<(String, String)> {
+        self.facts.iter().map(|(name, value)| (name.to_string(), value.clone())).collect()
+    }
+
+    /// One fact.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.facts.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The highest memory use of this process so far, in MiB, where the system tells.
+pub fn peak_memory_mib() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok().map(|kib| kib / 1024.0)
+}
+
+fn processor() -> Option<String> {
+    let info = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = info.lines().find(|line| line.starts_with("model name"))?;
+    line.split_once(':').map(|(_, name)| name.trim().to_string())
+}
+
+/// The commit of the folder's git repository, `+` behind it where something is not committed.
+fn commit(folder: &Path) -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").arg("-C").arg(folder).args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+    };
+    let commit = git(&["rev-parse", "HEAD"])?;
+    let clean = git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
+    Some(if clean { commit } else { format!("{commit}+") })
+}

@@ -1,0 +1,414 @@
+//! An experiment: YAML to checked parts. The only file that knows every part.
+
+use crate::data::{Data, Dataset, Group, Loader, LoaderSettings, Request};
+use crate::error::{BadSetting, nearest, note};
+use crate::interval::Interval;
+use crate::libtorch::DeviceChoice;
+use crate::metadata::{self, Metadata};
+use crate::methods::Method;
+use crate::models::architectures::ArchitectureKind;
+use crate::models::backbones::BackboneKind;
+use crate::models::{Model, Network, Parameters, Scripted};
+use crate::optim::{OptimizerKind, ScheduleKind, Segment, segments};
+use crate::tasks::{MetricKind, Task, TaskSettings};
+use crate::trainer::{
+    CheckpointSettings, Direction, EvaluateSettings, Plan, RecordSettings, SelectSettings, StopSettings, TrainSettings,
+    measure, total_steps,
+};
+use crate::weights;
+use anyhow::Result;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind};
+
+/// A Polytask experiment: one model, one method, several tasks.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// The first folder under `runs/`. Default: the name of the YAML file.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// All randomness is a function of it: initial weights, order of rows, dropout, synthetic data.
+    #[serde(default)]
+    pub seed: u64,
+    /// `auto` (CUDA if there is one, else the CPU), `cpu`, `cuda`, `cuda:1`, or `mps` (untested).
+    #[serde(default)]
+    pub device: DeviceChoice,
+    /// The kind of all numbers.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Threads inside one operation. Small models are fastest with one.
+    #[serde(default = "one", with = "crate::settings::AtLeastOne")]
+    pub threads: u64,
+    /// Where the rows come from.
+    pub data: Data,
+    /// What is learned from them.
+    pub tasks: Vec<TaskSettings>,
+    /// What learns it.
+    pub model: ModelSettings,
+    /// How task losses become one update.
+    #[serde(default)]
+    pub method: Method,
+    /// How a gradient becomes a step.
+    pub optimizer: OptimizerKind,
+    /// How learning rates change over time.
+    #[serde(default)]
+    pub schedule: ScheduleKind,
+    /// How long and in what portions.
+    pub train: TrainSettings,
+    /// When to measure validation.
+    #[serde(default)]
+    pub evaluate: EvaluateSettings,
+    /// What makes a checkpoint the best.
+    #[serde(default)]
+    pub select: SelectSettings,
+    /// When to stop early.
+    #[serde(default)]
+    pub stop: StopSettings,
+    /// When to write checkpoints.
+    #[serde(default)]
+    pub checkpoint: CheckpointSettings,
+    /// What to record.
+    #[serde(default)]
+    pub record: RecordSettings,
+}
+
+/// Beyond it libtorch would fail to start them.
+const MOST_THREADS: u64 = 1024;
+
+fn one() -> u64 {
+    1
+}
+
+/// The kind of all numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    Float32,
+    /// 64 bits.
+    Float64,
+}
+
+impl Precision {
+    /// As libtorch calls it.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Float32 => Kind::Float,
+            Self::Float64 => Kind::Double,
+        }
+    }
+}
+
+/// What learns: an architecture over a backbone with one head per task, or a TorchScript module made in Python.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelSettings {
+    /// How tasks share the backbone. Default: `{name: hard_sharing}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<ArchitectureKind>,
+    /// What turns inputs into features.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backbone: Option<BackboneKind>,
+    /// A TorchScript file (scripted or traced) to train instead; its outputs are the tasks, by key or by position.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub torchscript: Option<PathBuf>,
+    /// Initial weights: a TorchScript, safetensors or PyTorch `.pt` file with the model's parameter names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial: Option<PathBuf>,
+    /// Parameters that stand still: names or patterns such as `shared_layers.*`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+}
+
+/// The parts that an experiment is made of, built.
+pub struct Assembly {
+    /// In the order of the YAML.
+    pub tasks: Vec<Task>,
+    /// On the device; the training rows are the loader's.
+    pub dataset: Dataset,
+    /// A number that tells this data from any other.
+    pub fingerprint: i64,
+    /// The training rows, in the order of training.
+    pub loader: Loader,
+    /// On the device.
+    pub model: Box<dyn Model>,
+    /// The model's parameters, flat.
+    pub parameters: Parameters,
+    /// Which of them the optimizer updates, at which settings.
+    pub segments: Vec<Segment>,
+}
+
+impl Assembly {
+    /// Sends a row of each group through the model: a module from outside shows only so whether its outputs fit the tasks.
+    fn try_forward(&self) -> Result<()> {
+        let measured = self.loader.groups().iter().map(|group| group.narrow(0, 1)).collect::<Vec<_>>();
+        measure(&*self.model, &self.tasks, &self.dataset.standardizations, &measured, 1).map(drop)
+    }
+}
+
+impl Experiment {
+    /// The tasks, checked.
+    ///
+    /// # Errors
+    /// A name that is taken or no name, a loss, metric or label list that does not fit.
+    pub fn tasks(&self) -> Result<Vec<Task>, BadSetting> {
+        if self.tasks.is_empty() {
+            return Err(BadSetting::new("tasks", "there is no task")
+                .remedy("list at least one: `- {name: …, loss: {name: …}}`"));
+        }
+        let tasks = self
+            .tasks
+            .iter()
+            .enumerate()
+            .map(|(index, settings)| settings.checked().map_err(|bad| bad.under(&format!("tasks[{index}]"))))
+            .collect::<Result<Vec<_>, _>>()?;
+        for (index, task) in tasks.iter().enumerate() {
+            if let Some(first) = tasks[..index].iter().position(|other| other.name == task.name) {
+                return Err(BadSetting::new(
+                    format!("tasks[{index}].name"),
+                    format!("\"{}\" is the name of tasks[{first}] too", task.name),
+                ));
+            }
+            // `predict` calls a task's outputs TASK_0, TASK_1, …
+            let column = |of: &Task, name: &str| (0..of.form.width()).any(|at| format!("{}_{at}", of.name) == name);
+            if let Some(other) = tasks.iter().find(|other| column(other, &task.name)) {
+                return Err(BadSetting::new(
+                    format!("tasks[{index}].name"),
+                    format!("\"{}\" is what an output of {} is called in predictions", task.name, other.name),
+                )
+                .remedy("give the task another name"));
+            }
+        }
+        Ok(tasks)
+    }
+
+    /// Checks what takes more than one section to see, before anything heavy happens.
+    ///
+    /// # Errors
+    /// The first setting that does not fit.
+    pub fn check(&self) -> Result<(), BadSetting> {
+        let tasks = self.tasks()?;
+        let names: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
+        self.method.check(&names).map_err(|bad| bad.under("method"))?;
+        self.optimizer.check().map_err(|bad| bad.under("optimizer"))?;
+        if self.train.epochs.is_none() && self.train.steps.is_none() {
+            self.schedule.check(None).map_err(|bad| bad.under("schedule"))?;
+        }
+        if let Some(name) =
+            self.name.as_ref().filter(|name| name.contains(['/', '\\']) || [".", "..", ""].contains(&name.as_str()))
+        {
+            return Err(BadSetting::new("name", format!("\"{name}\" is no name of a folder"))
+                .remedy("use a plain name; --out says where a run goes"));
+        }
+        self.check_model()?;
+        if self.threads > MOST_THREADS {
+            return Err(BadSetting::new("threads", format!("{} threads, expected 1 to {MOST_THREADS}", self.threads))
+                .remedy("use at most as many as the machine has cores"));
+        }
+        self.check_limits()?;
+        self.selection(&tasks).map(drop)
+    }
+
+    fn check_model(&self) -> Result<(), BadSetting> {
+        let model = &self.model;
+        match (&model.torchscript, &model.backbone) {
+            (None, None) => Err(BadSetting::new("model", "has neither `backbone` nor `torchscript`")
+                .remedy("add `backbone: {name: mlp, hidden: [20, 20]}`")),
+            (Some(_), Some(_)) => {
+                Err(BadSetting::new("model.backbone", "stands beside `torchscript`").remedy("keep one of the two"))
+            }
+            (Some(_), None) if model.architecture.is_some() => {
+                Err(BadSetting::new("model.architecture", "stands beside `torchscript`").remedy("keep one of the two"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_limits(&self) -> Result<(), BadSetting> {
+        let train = &self.train;
+        if train.epochs.is_none() && train.steps.is_none() && train.time.is_none() {
+            return Err(BadSetting::new("train", "has no limit").remedy("set `epochs`, `steps` or `time`"));
+        }
+        if let Some(time) = train.time.filter(|time| !matches!(time, Interval::Seconds(_))) {
+            return Err(BadSetting::new("train.time", format!("\"{time}\" is no time"))
+                .remedy("write `10 min`, or use `epochs` or `steps`"));
+        }
+        if matches!(self.evaluate.every, Interval::Seconds(_)) {
+            return Err(BadSetting::new("evaluate.every", format!("\"{}\" is a time", self.evaluate.every))
+                .remedy("write epochs or steps: evaluation is part of the result, and must not depend on the clock"));
+        }
+        Ok(())
+    }
+
+    /// The selection metric as (task, metric), `None` for the mean loss; and which value is better.
+    ///
+    /// # Errors
+    /// There is no such task or metric.
+    pub fn selection(&self, tasks: &[Task]) -> Result<(Option<(String, String)>, Direction), BadSetting> {
+        let SelectSettings { metric, mode } = &self.select;
+        if metric == "loss" {
+            return Ok((None, mode.unwrap_or(Direction::Min)));
+        }
+        let all: Vec<(String, String, bool)> = tasks
+            .iter()
+            .flat_map(|task| {
+                let loss = std::iter::once((task.name.clone(), "loss".to_string(), false));
+                let own =
+                    |metric: &MetricKind| (task.name.clone(), metric.name().to_string(), metric.higher_is_better());
+                loss.chain(task.metrics.iter().map(own)).collect::<Vec<_>>()
+            })
+            .collect();
+        let written: Vec<String> = all.iter().map(|(task, metric, _)| format!("{task}/{metric}")).collect();
+        match written.iter().position(|path| path == metric) {
+            Some(at) => {
+                let (task, name, higher) = all[at].clone();
+                let own = if higher { Direction::Max } else { Direction::Min };
+                Ok((Some((task, name)), mode.unwrap_or(own)))
+            }
+            None => {
+                let bad = BadSetting::new(
+                    "select.metric",
+                    format!("\"{metric}\" is not measured (allowed: loss, {})", written.join(", ")),
+                );
+                let near = nearest(metric, written.iter().map(String::as_str));
+                Err(bad
+                    .remedy(near.map_or("list the metric at its task".into(), |near| format!("did you mean {near}?"))))
+            }
+        }
+    }
+
+    /// Loads the data and builds the model on `device`.
+    ///
+    /// # Errors
+    /// As [`Source::load`](crate::data::Source::load); a split that is asked for and does not exist; a file of weights
+    /// that does not fit.
+    pub fn assemble(&self, folder: &Path, device: Device) -> Result<Assembly> {
+        let tasks = self.tasks()?;
+        let precision = self.precision.kind();
+        let request = Request { tasks: &tasks, seed: self.seed, precision, folder, fitted: None };
+        let dataset = self.data.load(&request)?;
+        self.check_validation(&tasks, dataset.validation.as_deref())?;
+        let fingerprint = dataset.fingerprint();
+        let mut dataset = dataset.to_device(device);
+        let model = self.model(&tasks, &dataset, folder, device)?;
+        let mut parameters = Parameters::flatten(&*model, device, precision, &self.model.freeze)?;
+        if let Some(initial) = &self.model.initial {
+            let file = folder.join(initial);
+            parameters.load(&weights::read(&file)?, &file.display().to_string())?;
+        }
+        let segments = segments(&parameters.layout(), &self.optimizer)?;
+        let loader = Loader::new(std::mem::take(&mut dataset.train), self.loader(), self.seed)?;
+        self.schedule.check(total_steps(&self.train, loader.steps_per_epoch())).map_err(|bad| bad.under("schedule"))?;
+        let assembly = Assembly { tasks, dataset, fingerprint, loader, model, parameters, segments };
+        assembly.try_forward()?;
+        Ok(assembly)
+    }
+
+    fn model(&self, tasks: &[Task], dataset: &Dataset, folder: &Path, device: Device) -> Result<Box<dyn Model>> {
+        let widths: Vec<(String, i64)> = tasks.iter().map(|task| (task.name.clone(), task.form.width())).collect();
+        let precision = self.precision.kind();
+        if let Some(file) = &self.model.torchscript {
+            return Ok(Box::new(scripted(&folder.join(file), &widths, device, precision)?));
+        }
+        let backbone = self.model.backbone.as_ref().ok_or_else(|| BadSetting::new("model", "has no backbone"))?;
+        let architecture = self.model.architecture.clone().unwrap_or_default();
+        let inputs = dataset.train[0].inputs[0].1.size()[1];
+        Ok(Box::new(Network::new(&architecture, backbone, inputs, &widths, precision, self.seed)))
+    }
+
+    /// What is judged needs validation rows with labels.
+    fn check_validation(&self, tasks: &[Task], validation: Option<&[Group]>) -> Result<(), BadSetting> {
+        let asked = [
+            (self.stop.patience.is_some(), "stop.patience"),
+            (self.stop.target.is_some(), "stop.target"),
+            (self.schedule.observes(), "schedule"),
+            (self.select.metric != SelectSettings::default().metric, "select.metric"),
+        ];
+        let Some(groups) = validation else {
+            return match asked.iter().find(|(asked, _)| *asked) {
+                Some((_, path)) => Err(BadSetting::new(*path, "there are no validation rows to judge by")
+                    .remedy("name a validation split in `data`, or leave it out")),
+                None => Ok(()),
+            };
+        };
+        let labelled = |task: usize| {
+            let targets = groups.iter().flat_map(|group| group.tasks.iter().zip(&group.targets));
+            targets.filter(|(index, _)| **index == task).any(|(_, target)| target.labelled_rows() > 0)
+        };
+        let (with, without): (Vec<usize>, Vec<usize>) = (0..tasks.len()).partition(|task| labelled(*task));
+        let selected = self.selection(tasks)?.0;
+        for task in without {
+            let name = &tasks[task].name;
+            if selected.as_ref().is_some_and(|(selected, _)| selected == name) {
+                return Err(BadSetting::new("select.metric", format!("{name} has no label in the validation rows"))
+                    .remedy("select by another task, or give validation rows that are labelled"));
+            }
+            if !with.is_empty() {
+                note(format!(
+                    "warning: {name} has no label in the validation rows: the mean loss is that of the others"
+                ));
+            }
+        }
+        if with.is_empty() {
+            return Err(BadSetting::new("data.validation", "no task has a label in the validation rows")
+                .remedy("give validation rows that are labelled, or leave the split out"));
+        }
+        Ok(())
+    }
+
+    /// What the trainer is told.
+    ///
+    /// # Errors
+    /// As [`selection`](Self::selection).
+    pub fn plan(&self, tasks: &[Task]) -> Result<Plan, BadSetting> {
+        let (select, direction) = self.selection(tasks)?;
+        Ok(Plan {
+            train: self.train.clone(),
+            evaluate: self.evaluate.clone(),
+            select,
+            direction,
+            stop: self.stop.clone(),
+            checkpoint: self.checkpoint.clone(),
+            record_every: self.record.every as i64,
+            seed: self.seed,
+        })
+    }
+
+    /// How the loader is to draw batches.
+    pub fn loader(&self) -> LoaderSettings {
+        let TrainSettings { batch_size, shuffle, drop_last, combine, .. } = &self.train;
+        LoaderSettings { batch_size: *batch_size as i64, shuffle: *shuffle, drop_last: *drop_last, combine: *combine }
+    }
+
+    /// The same experiment with nothing left to chance: name, device and absolute paths. Runnable as it is.
+    #[must_use]
+    pub fn resolved(&self, name: &str, device: DeviceChoice, folder: &Path) -> Self {
+        let absolute = |path: &PathBuf| std::path::absolute(folder.join(path)).unwrap_or_else(|_| folder.join(path));
+        let mut resolved = self.clone();
+        resolved.name = Some(name.to_string());
+        resolved.device = device;
+        resolved.data = self.data.absolute(folder);
+        resolved.model.torchscript = self.model.torchscript.as_ref().map(absolute);
+        resolved.model.initial = self.model.initial.as_ref().map(absolute);
+        if resolved.model.torchscript.is_none() {
+            resolved.model.architecture = Some(self.model.architecture.clone().unwrap_or_default());
+        }
+        resolved
+    }
+}
+
+/// Loads a TorchScript module; one that a run wrote knows the names of its outputs.
+///
+/// # Errors
+/// The file is missing, damaged or no TorchScript.
+pub fn scripted(file: &Path, widths: &[(String, i64)], device: Device, precision: Kind) -> Result<Scripted> {
+    let mut model = Scripted::load(file, widths, device, precision)?;
+    if let Some(text) = model.extra(metadata::FILE) {
+        let metadata = Metadata::parse(&text, &file.display().to_string())?;
+        model.name_outputs(metadata.tasks.into_iter().map(|task| task.name).collect());
+    }
+    Ok(model)
+}

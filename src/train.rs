@@ -1,0 +1,333 @@
+//! One run, from the YAML to its summary.
+
+use crate::engine::Autograd;
+use crate::environment::{self, Environment};
+use crate::error::{Mistake, note};
+use crate::experiment::{Assembly, Experiment};
+use crate::files;
+use crate::metadata::{self, Metadata};
+use crate::models::{Model, Node};
+use crate::record::{Console, GraphNode, Header, Hyperparameter, JsonLines, Recorder, TensorBoard};
+use crate::run::Run;
+use crate::summary;
+use crate::tasks::Task;
+use crate::tensor_file::TensorFile;
+use crate::trainer::{Outcome, Parts, Trainer, total_steps};
+use crate::yaml::{self, Override};
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+/// What the command line adds to the YAML.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// `--set`, `--seed` and `--device`, as overrides.
+    pub overrides: Vec<Override>,
+    /// The run's folder; `None`: `runs/EXPERIMENT/METHOD[__VARIANT]/seedK`.
+    pub out: Option<PathBuf>,
+    /// Continue the run in that folder.
+    pub resume: bool,
+    /// No progress on stderr.
+    pub quiet: bool,
+}
+
+/// What became of a run.
+#[derive(Debug)]
+pub struct Report {
+    /// Why it ended.
+    pub outcome: Outcome,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// The content of `summary.json`, when it finished.
+    pub summary: Option<serde_json::Value>,
+}
+
+/// Trains the experiment in `file` until its end or until `interrupt` is set.
+///
+/// # Errors
+/// A mistake in the YAML, the data or the folder; a loss that diverges; a disk that is full.
+pub fn train(file: &Path, options: &Options, interrupt: &AtomicBool) -> Result<Report> {
+    let document = yaml::read_file::<Experiment>(file, &options.overrides)?;
+    let located = |error: anyhow::Error| document.places.locate(error);
+    let experiment = &document.settings;
+    experiment.check().map_err(|bad| located(bad.into()))?;
+    let place = Place::of(file, experiment, options)?;
+    Run::look(&place.folder, options.resume)?;
+    let device = experiment.device.resolve()?;
+    environment::prepare(experiment.threads, device);
+
+    let assembly = experiment.assemble(&place.source, device).map_err(located)?;
+    let resolved = experiment.resolved(&place.experiment, device.into(), &place.source);
+    let config = yaml::to_yaml(&resolved)?;
+    let (run, checkpoint) = open(&place, &config, options.resume)?;
+    let environment = Environment::look(experiment, device, &place.source);
+    let session = Session { experiment, place: &place, run, config, environment, resumed: options.resume };
+    session.train(assembly, checkpoint, options.quiet, interrupt).map_err(located)
+}
+
+/// Where an experiment comes from and where its run goes.
+struct Place {
+    /// The folder of the YAML.
+    source: PathBuf,
+    /// The experiment's name.
+    experiment: String,
+    /// `METHOD[__VARIANT]`.
+    group: String,
+    /// The run's folder.
+    folder: PathBuf,
+}
+
+impl Place {
+    fn of(file: &Path, experiment: &Experiment, options: &Options) -> Result<Self> {
+        let file = std::path::absolute(file)?;
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = experiment.name.clone().unwrap_or(stem);
+        let group = match variant(&options.overrides) {
+            Some(variant) => format!("{}__{variant}", experiment.method.name()),
+            None => experiment.method.name().to_string(),
+        };
+        let default = || Path::new("runs").join(&name).join(&group).join(format!("seed{}", experiment.seed));
+        Ok(Self {
+            source: file.parent().unwrap_or(Path::new(".")).to_path_buf(),
+            folder: options.out.clone().unwrap_or_else(default),
+            experiment: name,
+            group,
+        })
+    }
+}
+
+/// Settings that do not make another run of it: limits and records. They may change on `--resume`.
+const FREE: [&str; 9] = [
+    "train.epochs",
+    "train.steps",
+    "train.time",
+    "stop",
+    "checkpoint",
+    "record",
+    "evaluate.batch_size",
+    "device",
+    "threads",
+];
+
+fn is_free(path: &str) -> bool {
+    FREE.iter().any(|free| path == *free || path.strip_prefix(free).is_some_and(|rest| rest.starts_with(['.', '['])))
+}
+
+/// Letters of a variant that are kept.
+const LONGEST_VARIANT: usize = 100;
+
+/// The overrides that make this run another than the YAML's own, as a part of a folder's name.
+fn variant(overrides: &[Override]) -> Option<String> {
+    let named = ["seed", "name", "method.name"];
+    let telling: Vec<String> = overrides
+        .iter()
+        .filter(|it| !is_free(&it.path.to_string()) && !named.contains(&it.path.to_string().as_str()))
+        .map(|it| format!("{}={}", it.path, it.written()))
+        .collect();
+    let mut text: String =
+        telling.join(",").chars().map(|c| if c.is_alphanumeric() || "._=,-".contains(c) { c } else { '-' }).collect();
+    if text.chars().count() > LONGEST_VARIANT {
+        // A folder's name has its limit; the sum keeps two long variants apart.
+        let sum = text
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+        text = format!("{}-{sum:016x}", text.chars().take(LONGEST_VARIANT).collect::<String>());
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+/// Takes the run's folder; with `resume` also its last checkpoint.
+fn open(place: &Place, config: &str, resume: bool) -> Result<(Run, Option<TensorFile>)> {
+    if !resume {
+        let run = Run::create(&place.folder)?;
+        run.write("config.yaml", config)?;
+        return Ok((run, None));
+    }
+    let run = Run::reopen(&place.folder)?;
+    let stored = String::from_utf8_lossy(&files::read(&run.path("config.yaml"))?).into_owned();
+    refuse_other_settings(&run, &stored, config)?;
+    let checkpoint = run.last()?;
+    run.write("config.yaml", config)?;
+    Ok((run, checkpoint))
+}
+
+/// A run goes on with the settings that it was started with, but for the [`FREE`] ones.
+fn refuse_other_settings(run: &Run, stored: &str, config: &str) -> Result<()> {
+    let path = run.path("config.yaml");
+    let parse =
+        |text: &str| serde_yaml::from_str::<serde_yaml::Value>(text).with_context(|| path.display().to_string());
+    let changes = yaml::difference(&parse(stored)?, &parse(config)?);
+    let (free, fixed): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(path, ..)| is_free(path) || path == "name");
+    for (path, old, new) in free.iter().filter(|(path, ..)| path == "device" || path == "threads") {
+        note(format!("note: {path} was {old}, is {new}: the last digits may differ from those of an undisturbed run"));
+    }
+    if fixed.is_empty() {
+        return Ok(());
+    }
+    let fixed: Vec<String> = fixed.into_iter().map(|(path, old, new)| format!("{path} was {old}, is {new}")).collect();
+    Err(Mistake::new(path.display(), format!("the run was started with other settings: {}", fixed.join("; ")))
+        .remedy(format!(
+            "give it the same settings, or start another run with --out; only {} may change",
+            FREE.join(", ")
+        ))
+        .into())
+}
+
+/// A run that is about to train.
+struct Session<'a> {
+    experiment: &'a Experiment,
+    place: &'a Place,
+    run: Run,
+    config: String,
+    environment: Environment,
+    resumed: bool,
+}
+
+impl Session<'_> {
+    fn train(
+        &self,
+        assembly: Assembly,
+        checkpoint: Option<TensorFile>,
+        quiet: bool,
+        interrupt: &AtomicBool,
+    ) -> Result<Report> {
+        let Assembly { tasks, dataset, fingerprint, loader, model, parameters, segments } = assembly;
+        let plan = self.experiment.plan(&tasks)?;
+        let total_steps = total_steps(&plan.train, loader.steps_per_epoch());
+        let recorder = self.recorders(&tasks, &*model, checkpoint.as_ref(), total_steps, quiet)?;
+        let engine = Autograd::new(&*model, &tasks);
+        let parts = Parts {
+            tasks: &tasks,
+            model: &*model,
+            engine: &engine,
+            method: &self.experiment.method,
+            schedule: self.experiment.schedule.clone(),
+            parameters,
+            optimizer: self.experiment.optimizer.clone(),
+            segments,
+            fingerprint,
+        };
+        let mut trainer = Trainer::new(&plan, parts, &dataset, loader, checkpoint, recorder, Some(&self.run))?;
+        let outcome = trainer.train(interrupt);
+        let folder = self.run.folder().to_path_buf();
+        let Ok(Outcome::Finished(reason)) = &outcome else {
+            let ended = trainer.end(false);
+            let outcome = outcome?; // what stopped the run says more than what followed from it
+            return ended.map(|()| Report { outcome, folder, summary: None });
+        };
+        let results = trainer.finish()?;
+        let metadata = Metadata::new(self.config.clone(), dataset.features.clone(), &tasks, &dataset.standardizations);
+        model.save(&self.run.path("model.pt"), &[(metadata::FILE, &metadata.to_json()?)])?;
+        let summary = summary::of(
+            self.experiment,
+            &self.place.experiment,
+            &self.place.group,
+            reason,
+            &results,
+            &self.environment,
+        );
+        self.run.write("summary.json", &serde_json::to_string_pretty(&summary)?)?;
+        trainer.end(true)?;
+        Ok(Report { outcome: outcome?, folder, summary: Some(summary) })
+    }
+
+    /// Everyone who listens to the run.
+    fn recorders(
+        &self,
+        tasks: &[Task],
+        model: &dyn Model,
+        checkpoint: Option<&TensorFile>,
+        total_steps: Option<i64>,
+        quiet: bool,
+    ) -> Result<Box<dyn Recorder>> {
+        let names: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
+        let metrics: Vec<Vec<&'static str>> =
+            tasks.iter().map(|task| task.metrics.iter().map(|metric| metric.name()).collect()).collect();
+        let header = Header {
+            experiment: &self.place.experiment,
+            group: &self.place.group,
+            tasks: &names,
+            metrics: &metrics,
+            config: &self.config,
+            environment: &self.environment.table(),
+            hyperparameters: &hyperparameters(self.experiment)?,
+            graph: &graph(model, tasks, self.experiment.method.name()),
+            start_step: checkpoint.map_or(0, |archive| number(archive, "progress.place")),
+            epochs: self.experiment.train.epochs.map(|epochs| epochs as i64),
+            total_steps,
+        };
+        let mut recorders: Vec<Box<dyn Recorder>> = Vec::new();
+        // A run that was stopped before its first checkpoint starts its records anew.
+        let kept = self.resumed.then(|| checkpoint.map_or(0, |file| number(file, "record.bytes") as u64));
+        recorders.push(Box::new(JsonLines::create(&self.run.path("metrics.jsonl"), &header, kept)?));
+        if self.experiment.record.tensorboard {
+            match TensorBoard::create(self.run.folder(), &header) {
+                Ok(tensorboard) => recorders.push(Box::new(tensorboard)),
+                Err(error) => note(format!(
+                    "warning: {}: no event file can be written ({error}); training goes on without TensorBoard",
+                    self.run.folder().display()
+                )),
+            }
+        }
+        if !quiet {
+            recorders.push(Box::new(Console::new(&header)));
+        }
+        Ok(Box::new(recorders))
+    }
+}
+
+/// The first of the whole numbers that a checkpoint holds under `name`.
+fn number(archive: &TensorFile, name: &str) -> i64 {
+    let value = archive.tensors.iter().find(|(n, _)| n == name);
+    value.map_or(0, |(_, tensor)| tensor.int64_value(&[0]))
+}
+
+/// The same keys in every run, so that TensorBoard can compare runs of any method.
+fn hyperparameters(experiment: &Experiment) -> Result<Vec<(String, Hyperparameter)>> {
+    let arguments = |section: serde_yaml::Value| {
+        let mut section = section.as_mapping().cloned().unwrap_or_default();
+        section.remove("name");
+        serde_json::to_string(&section)
+    };
+    let text = |value: &str| Hyperparameter::Text(value.to_string());
+    Ok(vec![
+        ("method".into(), text(experiment.method.name())),
+        ("method_args".into(), Hyperparameter::Text(arguments(serde_yaml::to_value(&experiment.method)?)?)),
+        ("optimizer".into(), text(experiment.optimizer.name())),
+        ("learning_rate".into(), Hyperparameter::Number(experiment.optimizer.learning_rate())),
+        ("weight_decay".into(), Hyperparameter::Number(experiment.optimizer.weight_decay())),
+        ("schedule".into(), text(experiment.schedule.name())),
+        ("batch_size".into(), Hyperparameter::Number(experiment.train.batch_size as f64)),
+    ])
+}
+
+/// The model's parts, then a loss per task, then the method that reads them.
+fn graph(model: &dyn Model, tasks: &[Task], method: &str) -> Vec<GraphNode> {
+    let mut nodes: Vec<GraphNode> =
+        vec![GraphNode { name: "input".into(), operation: "Placeholder".into(), inputs: vec![], shape: vec![-1] }];
+    nodes.extend(model.graph().into_iter().map(|Node { name, operation, inputs, shape }| GraphNode {
+        name,
+        operation,
+        inputs,
+        shape,
+    }));
+    let heads: Vec<String> = nodes.iter().map(|node| node.name.clone()).collect();
+    let losses: Vec<GraphNode> = tasks
+        .iter()
+        .map(|task| GraphNode {
+            name: format!("heads/{}/loss", task.name),
+            operation: task.loss.name().into(),
+            inputs: heads.iter().filter(|name| name.starts_with(&format!("heads/{}/", task.name))).cloned().collect(),
+            shape: vec![],
+        })
+        .collect();
+    let method = GraphNode {
+        name: format!("method/{method}"),
+        operation: "Method".into(),
+        inputs: losses.iter().map(|loss| loss.name.clone()).collect(),
+        shape: vec![],
+    };
+    nodes.extend(losses);
+    nodes.push(method);
+    nodes
+}

@@ -1,0 +1,61 @@
+//! Losses and scores looked at: is one the selection's, has one diverged?
+
+use super::Trainer;
+use crate::error::Mistake;
+use crate::record::Score;
+use anyhow::{Result, anyhow};
+
+impl Trainer<'_> {
+    /// The value of the selection metric among a split's scores.
+    pub(super) fn selected(&self, scores: &[Score]) -> Result<f64> {
+        let value = match &self.plan.select {
+            Some((task, metric)) => {
+                scores.iter().find(|s| s.task == *task && s.metric == *metric).and_then(|score| score.value)
+            }
+            None => {
+                let losses = scores.iter().filter(|s| s.metric == "loss" && s.task != "total").filter_map(|s| s.value);
+                let losses: Vec<f64> = losses.collect();
+                (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
+            }
+        };
+        let step = self.progress.step(&self.memory);
+        match value {
+            Some(value) if value.is_finite() => Ok(value),
+            Some(value) => Err(self.diverged(format!("the validation loss is {value} after step {step}"))),
+            None => Err(anyhow!(
+                Mistake::new("select.metric", format!("it is undefined on the validation rows (after step {step})"))
+                    .remedy("select by a metric that these rows can show: a labelled row of each class, for AUC")
+            )),
+        }
+    }
+
+    pub(super) fn refuse_divergence(&self, losses: &[Option<f64>], step: i64) -> Result<()> {
+        for (task, loss) in self.tasks.iter().zip(losses) {
+            if let Some(loss) = loss.filter(|loss| !loss.is_finite()) {
+                return Err(self.diverged(format!("the loss of {} is {loss} at step {step}", task.name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Parameters that are not finite must not take the place of a good checkpoint.
+    pub(super) fn refuse_lost_parameters(&self) -> Result<()> {
+        if self.parameters.flat.isfinite().all().int64_value(&[]) == 1 {
+            return Ok(());
+        }
+        let step = self.progress.step(&self.memory);
+        Err(self.diverged(format!("the parameters are no longer finite after step {step}")))
+    }
+
+    fn diverged(&self, what: String) -> anyhow::Error {
+        let kept = match self.run {
+            Some(run) if crate::run::checkpoint(run.folder(), "last").exists() => {
+                format!("; the last checkpoint is kept in {}", run.path("checkpoints").display())
+            }
+            _ => String::new(),
+        };
+        Mistake::new("training diverged", format!("{what}{kept}"))
+            .remedy("lower optimizer.learning_rate, or set train.clip_norm, and train in another folder")
+            .into()
+    }
+}

@@ -1,0 +1,394 @@
+//! Training: step, epoch, evaluate, stop.
+
+mod checkpoint;
+mod judge;
+mod measure;
+mod progress;
+mod results;
+mod settings;
+
+pub use measure::measure;
+pub use progress::Progress;
+pub use results::Results;
+pub use settings::*;
+
+use self::checkpoint::restore;
+use crate::data::{Dataset, Group, Loader};
+use crate::engine::Engine;
+use crate::error::Mistake;
+use crate::interval::Interval;
+use crate::memory::{Handle, Memory};
+use crate::methods::Method;
+use crate::models::{Mode, Model, Parameters};
+use crate::optim::{Better, Clock, Flat, Observation, OptimizerKind, ScheduleKind, Scheduler, Segment, clip_norm};
+use crate::record::{Event, Recorder, Score, SplitName, StepRecord};
+use crate::run::Run;
+use crate::tasks::Task;
+use crate::tensor_file::TensorFile;
+use anyhow::Result;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// What the trainer is told by the YAML, checked.
+pub struct Plan {
+    /// `train:`
+    pub train: TrainSettings,
+    /// `evaluate:`
+    pub evaluate: EvaluateSettings,
+    /// The selection metric as (task, metric); `None` is the mean of the tasks' losses.
+    pub select: Option<(String, String)>,
+    /// Which value of it is better.
+    pub direction: Direction,
+    /// `stop:`
+    pub stop: StopSettings,
+    /// `checkpoint:`
+    pub checkpoint: CheckpointSettings,
+    /// `record.every`
+    pub record_every: i64,
+    /// The run's seed.
+    pub seed: u64,
+}
+
+/// Why training ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It came to its own end: a limit, or the reason to stop early.
+    Finished(String),
+    /// A signal ended the step; a checkpoint was written.
+    Interrupted,
+}
+
+/// The parts of a run that compute.
+pub struct Parts<'a> {
+    /// In the order of the YAML.
+    pub tasks: &'a [Task],
+    /// What is trained.
+    pub model: &'a dyn Model,
+    /// What differentiates.
+    pub engine: &'a dyn Engine,
+    /// What balances.
+    pub method: &'a Method,
+    /// What scales the learning rates.
+    pub schedule: ScheduleKind,
+    /// The model's parameters, flat.
+    pub parameters: Parameters,
+    /// The update rule.
+    pub optimizer: OptimizerKind,
+    /// Which parameters it updates, at which settings.
+    pub segments: Vec<Segment>,
+    /// A number that tells the data from any other.
+    pub fingerprint: i64,
+}
+
+/// Everything that one run trains with.
+pub struct Trainer<'a> {
+    plan: &'a Plan,
+    tasks: &'a [Task],
+    model: &'a dyn Model,
+    engine: &'a dyn Engine,
+    method: &'a Method,
+    schedule: Scheduler,
+    /// The model's parameters.
+    pub parameters: Parameters,
+    optimizer: Flat,
+    learning_rate: f64,
+    loader: Loader,
+    dataset: &'a Dataset,
+    /// What outlives a step.
+    pub memory: Memory,
+    /// The place in the run.
+    pub progress: Progress,
+    recorded_bytes: Handle,
+    recorder: Box<dyn Recorder + 'a>,
+    run: Option<&'a Run>,
+    clock: Stopwatch,
+    best_is_new: bool,
+}
+
+/// Wall time: of the run, since the last record, since the last checkpoint.
+struct Stopwatch {
+    before: f64,
+    start: Instant,
+    recorded: (Instant, i64),
+    checkpoint: Option<Instant>,
+}
+
+impl<'a> Trainer<'a> {
+    /// Brings the parts together; `checkpoint` puts everything where it was.
+    ///
+    /// # Errors
+    /// The checkpoint does not fit the parts.
+    pub fn new(
+        plan: &'a Plan,
+        parts: Parts<'a>,
+        dataset: &'a Dataset,
+        loader: Loader,
+        checkpoint: Option<TensorFile>,
+        recorder: Box<dyn Recorder + 'a>,
+        run: Option<&'a Run>,
+    ) -> Result<Self> {
+        let Parts { tasks, model, engine, method, schedule, mut parameters, optimizer, segments, fingerprint } = parts;
+        let best_is_new = checkpoint.is_some(); // the file may be newer than the checkpoint
+        let mut memory = match checkpoint {
+            Some(archive) => restore(archive, &mut parameters)?,
+            None => Memory::default(),
+        };
+        let learning_rate = optimizer.learning_rate();
+        let optimizer = Flat::claim(optimizer, segments, &parameters.flat, &mut memory)?;
+        let schedule = Scheduler::claim(schedule, &mut memory)?;
+        let progress = Progress::claim(&mut memory, &parameters, tasks.len())?;
+        let recorded_bytes = memory.counts("record.bytes", &[0])?;
+        let data = memory.counts("data.fingerprint", &[fingerprint])?;
+        if memory.count(data)[0] != fingerprint {
+            return Err(Mistake::new("data", "the rows are not those that the run was started with")
+                .remedy("bring the files back as they were, or start another run with --out")
+                .into());
+        }
+        if let Some(name) = memory.unclaimed().next() {
+            return Err(Mistake::new(name, "the checkpoint holds a value that this run does not know")
+                .remedy("resume with the settings that the checkpoint was made with")
+                .into());
+        }
+        let clock = Stopwatch {
+            before: progress.seconds(&memory),
+            start: Instant::now(),
+            recorded: (Instant::now(), progress.step(&memory)),
+            checkpoint: None,
+        };
+        Ok(Self {
+            plan,
+            tasks,
+            model,
+            engine,
+            method,
+            schedule,
+            parameters,
+            optimizer,
+            learning_rate,
+            loader,
+            dataset,
+            memory,
+            progress,
+            recorded_bytes,
+            recorder,
+            run,
+            clock,
+            best_is_new,
+        })
+    }
+
+    /// Trains until a limit, a reason to stop early, or `interrupt` is set; ends with a checkpoint.
+    ///
+    /// # Errors
+    /// A loss that is not finite, a record or a checkpoint that cannot be written.
+    pub fn train(&mut self, interrupt: &AtomicBool) -> Result<Outcome> {
+        let outcome = loop {
+            if let Some(reason) = self.ended() {
+                break Outcome::Finished(reason);
+            }
+            if interrupt.load(Ordering::Relaxed) {
+                break Outcome::Interrupted;
+            }
+            self.step()?;
+            let epoch_ended = self.progress.step_in_epoch(&self.memory) == self.loader.steps_per_epoch();
+            if epoch_ended {
+                self.end_epoch()?;
+            }
+            if self.evaluation_is_due(epoch_ended) {
+                self.validate()?;
+            }
+            if epoch_ended {
+                let (step, epoch, seconds) = (self.progress.step(&self.memory), self.last_epoch(), self.seconds());
+                self.recorder.record(&Event::EpochEnd { step, epoch, seconds })?;
+            }
+            if self.checkpoint_is_due(epoch_ended) {
+                self.save()?;
+            }
+        };
+        self.save()?;
+        if let Outcome::Finished(_) = outcome {
+            self.conclude()?;
+        }
+        Ok(outcome)
+    }
+
+    /// Judges the last parameters, where the limit fell between two evaluations. The checkpoint to resume from stands
+    /// before it, so that a run which goes on later equals one that never stopped.
+    fn conclude(&mut self) -> Result<()> {
+        if self.dataset.validation.is_none() {
+            self.keep_as_best();
+        } else if self.progress.evaluated(&self.memory) != self.progress.step(&self.memory) {
+            self.validate()?;
+        }
+        self.save_best()
+    }
+
+    /// One update.
+    fn step(&mut self) -> Result<()> {
+        let (step, epoch) = (self.progress.step(&self.memory), self.progress.epoch(&self.memory));
+        let batch = self.loader.batch(epoch, self.progress.step_in_epoch(&self.memory));
+        let mode = Mode::Train { seed: self.plan.seed, step: step as u64, group: 0 };
+        let mut evaluation = self.engine.evaluate(&batch, &self.parameters, mode)?;
+        let (losses, normalizers) = (evaluation.losses().to_vec(), evaluation.normalizers().to_vec());
+        self.refuse_divergence(&losses, step)?;
+        let weights = self.method.weights(&losses);
+        let mut gradient = evaluation.pull_back(&weights); // [P]
+        drop(evaluation);
+        let factor = self.schedule.factor(&self.schedule_clock(), &self.memory);
+        let due = step % self.plan.record_every == 0;
+        // With all tasks absent there is no step: no update, and nothing moves but the place.
+        let norm = if losses.iter().any(Option::is_some) {
+            let norm = match self.plan.train.clip_norm {
+                Some(limit) => clip_norm(&mut gradient, limit),
+                None if due => gradient.norm().double_value(&[]),
+                None => f64::NAN,
+            };
+            self.optimizer.step(&mut self.parameters.flat, &gradient, factor, &mut self.memory);
+            norm
+        } else {
+            0.0
+        };
+        if due {
+            self.record_step(step, epoch, &losses, &weights, factor, norm)?;
+        }
+        self.progress.advance(&mut self.memory, &losses, &normalizers);
+        Ok(())
+    }
+
+    fn record_step(
+        &mut self,
+        step: i64,
+        epoch: i64,
+        losses: &[Option<f64>],
+        weights: &[Option<f64>],
+        factor: f64,
+        gradient_norm: f64,
+    ) -> Result<()> {
+        let (since, at) = std::mem::replace(&mut self.clock.recorded, (Instant::now(), step));
+        let steps = (step - at).max(1) as f64;
+        self.recorder.record(&Event::Step(&StepRecord {
+            step,
+            epoch,
+            losses,
+            total: sum(losses),
+            weights,
+            learning_rate: self.learning_rate * factor,
+            gradient_norm,
+            milliseconds: since.elapsed().as_secs_f64() * 1e3 / steps,
+        }))
+    }
+
+    /// Closes an epoch: the tasks' mean losses, the parameters' histograms.
+    fn end_epoch(&mut self) -> Result<()> {
+        let epoch = self.progress.epoch(&self.memory);
+        let means = self.progress.close_epoch(&mut self.memory);
+        let step = self.progress.step(&self.memory);
+        let scores = self.train_scores(&means);
+        self.recorder.record(&Event::Scores { step, epoch, split: SplitName::Train, scores: &scores })?;
+        self.recorder.record(&Event::Parameters { step, tensors: &self.parameters.named() })
+    }
+
+    /// The tasks' mean losses of an epoch, and their sum.
+    fn train_scores(&self, means: &[Option<f64>]) -> Vec<Score> {
+        let score = |task: &str, value| Score { task: task.to_string(), metric: "loss_mean", value };
+        let tasks = self.tasks.iter().zip(means).map(|(task, mean)| score(&task.name, *mean));
+        tasks.chain(std::iter::once(score("total", sum(means)))).collect()
+    }
+
+    /// Measures validation; the schedule and the selection look at it.
+    fn validate(&mut self) -> Result<()> {
+        let Some(split) = &self.dataset.validation else { return Ok(()) };
+        let scores = self.measure(split)?;
+        let (step, epoch) = (self.progress.step(&self.memory), self.last_epoch());
+        self.recorder.record(&Event::Scores { step, epoch, split: SplitName::Validation, scores: &scores })?;
+        let value = self.selected(&scores)?;
+        let Plan { direction, stop, .. } = self.plan;
+        let better = if *direction == Direction::Min { Better::Lower } else { Better::Higher };
+        let clock = self.schedule_clock();
+        self.schedule.observe(Observation { value, better }, &clock, &mut self.memory);
+        if self.progress.judge(&mut self.memory, &self.parameters, epoch, value, *direction, stop) {
+            self.best_is_new = true;
+        }
+        Ok(())
+    }
+
+    /// Measures a split at the parameters as they are.
+    ///
+    /// # Errors
+    /// The model cannot take the rows.
+    pub fn measure(&self, split: &[Group]) -> Result<Vec<Score>> {
+        let rows = self.plan.evaluate.batch_size as i64;
+        measure(self.model, self.tasks, &self.dataset.standardizations, split, rows)
+    }
+
+    /// The reason why training ends here, if it does.
+    fn ended(&mut self) -> Option<String> {
+        let (step, epoch) = (self.progress.step(&self.memory), self.progress.epoch(&self.memory));
+        let train = &self.plan.train;
+        if train.epochs.is_some_and(|limit| epoch >= limit as i64) {
+            return Some(format!("{epoch} epochs"));
+        }
+        if train.steps.is_some_and(|limit| step >= limit as i64) {
+            return Some(format!("{step} steps"));
+        }
+        if let Some(Interval::Seconds(limit)) = train.time
+            && self.seconds() >= limit
+        {
+            return Some(format!("{limit} s"));
+        }
+        self.progress.stop(&self.memory, &self.plan.stop, self.plan.direction)
+    }
+
+    fn evaluation_is_due(&self, epoch_ended: bool) -> bool {
+        match self.plan.evaluate.every {
+            Interval::Steps(n) => self.progress.step(&self.memory) % n == 0,
+            Interval::Epochs(n) => epoch_ended && self.progress.epoch(&self.memory) % n == 0,
+            Interval::Seconds(_) => unreachable!("refused by the experiment's checks"),
+        }
+    }
+
+    fn checkpoint_is_due(&self, epoch_ended: bool) -> bool {
+        let waited = |seconds, since: Option<Instant>| since.is_none_or(|at| at.elapsed().as_secs_f64() >= seconds);
+        match self.plan.checkpoint.every {
+            None => epoch_ended && waited(1.0, self.clock.checkpoint),
+            Some(Interval::Steps(n)) => self.progress.step(&self.memory) % n == 0,
+            Some(Interval::Epochs(n)) => epoch_ended && self.progress.epoch(&self.memory) % n == 0,
+            Some(Interval::Seconds(seconds)) => {
+                waited(seconds, Some(self.clock.checkpoint.unwrap_or(self.clock.start)))
+            }
+        }
+    }
+
+    /// The epoch of the update made last.
+    fn last_epoch(&self) -> i64 {
+        let epoch = self.progress.epoch(&self.memory);
+        if self.progress.step_in_epoch(&self.memory) == 0 { (epoch - 1).max(0) } else { epoch }
+    }
+
+    fn schedule_clock(&self) -> Clock {
+        let steps_per_epoch = self.loader.steps_per_epoch();
+        Clock {
+            step: self.progress.step(&self.memory),
+            epoch: self.progress.epoch(&self.memory),
+            steps_per_epoch,
+            total_steps: total_steps(&self.plan.train, steps_per_epoch),
+        }
+    }
+
+    /// Seconds trained, over all processes.
+    pub fn seconds(&self) -> f64 {
+        self.clock.before + self.clock.start.elapsed().as_secs_f64()
+    }
+}
+
+/// The sum of the losses that are there; `None` where there is none.
+fn sum(losses: &[Option<f64>]) -> Option<f64> {
+    losses.iter().flatten().copied().reduce(|sum, loss| sum + loss)
+}
+
+/// The number of steps that the limits allow, if they fix it.
+pub fn total_steps(train: &TrainSettings, steps_per_epoch: i64) -> Option<i64> {
+    let by_epochs = train.epochs.map(|epochs| epochs as i64 * steps_per_epoch);
+    let by_steps = train.steps.map(|steps| steps as i64);
+    by_epochs.into_iter().chain(by_steps).min()
+}
