@@ -1,5 +1,49 @@
-//! Polytask trains multi-task models from a YAML file.
+//! Polytask trains multi-task models from a YAML file and answers one question honestly: which way of sharing and
+//! balancing tasks works here, and is the difference real?
+//!
+//! A tour of the floors, from the ground up. `use crate::` only points down; `tests/floors.rs` keeps it so.
+//!
+//! | floor | parts |
+//! |---|---|
+//! | what a person can fix | [`error`], [`files`], [`path`], [`random`] |
+//! | tables of choices, and values with names | [`mod@registry`], [`settings`], [`interval`], [`memory`], [`libtorch`], [`tensor_file`] |
+//! | YAML with places, its manual, what a task is | [`yaml`], [`manual`], [`tasks`], [`weights`] |
+//! | the parts of a run | [`data`], [`models`], [`methods`], [`optim`], [`record`] |
+//! | what differentiates, what a folder holds | [`engine`], [`run`], [`metadata`] |
+//! | the loop, and models at work | [`trainer`], [`predict`], [`inspect`] |
+//! | YAML to checked parts | [`experiment`], then [`environment`], [`summary`] |
+//! | one run from YAML to summary, and the commands | [`train`], [`cli`] |
+//!
+//! One batch's way: [`data::Loader`] → [`data::Batch`] → [`engine::Engine`] → [`engine::Evaluation`] →
+//! [`methods::Method`] gives weights → the evaluation pulls them back to one flat gradient → clip →
+//! [`optim::Flat`] → [`record::Recorder`].
+//!
+//! Two tasks, trained by the same parts that the command line uses:
+//!
+//! ```
+//! use polytask::train::{Options, train};
+//! use std::sync::atomic::AtomicBool;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let yaml = folder.path().join("two.yaml");
+//! std::fs::write(&yaml, "
+//! data: {name: synthetic, train: 256, validation: 64, test: 64}
+//! tasks:
+//!   - {name: task1, loss: {name: cross_entropy, classes: 2}, metrics: [accuracy]}
+//!   - {name: task2, loss: {name: cross_entropy, classes: 2}, metrics: [accuracy]}
+//! model: {backbone: {name: mlp, hidden: [20, 20]}}
+//! optimizer: {name: adam, learning_rate: 0.01}
+//! train: {epochs: 5}
+//! ")?;
+//! let options = Options { out: Some(folder.path().join("run")), quiet: true, ..Options::default() };
+//! let report = train(&yaml, &options, &AtomicBool::new(false))?;
+//! let summary = report.summary.expect("nothing interrupted it");
+//! assert!(summary["best"]["test"]["task1"]["accuracy"].as_f64() > Some(0.5));
+//! assert!(report.folder.join("model.pt").exists());
+//! # anyhow::Ok(())
+//! ```
 
+pub mod cli;
 pub mod data;
 pub mod engine;
 pub mod environment;

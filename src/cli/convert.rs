@@ -1,0 +1,86 @@
+//! `polytask export` and `polytask inspect`
+
+use super::model::model_file;
+use super::words::say;
+use crate::error::{Mistake, note};
+use crate::inspect::inspect;
+use crate::libtorch::{Module, write_state_dict};
+use crate::run;
+use crate::tensor_file;
+use crate::weights;
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use tch::{Device, no_grad};
+
+/// How weights are written.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// A module that torch.jit.load reads
+    Torchscript,
+    /// A dictionary that torch.load(weights_only=True) reads
+    StateDict,
+    /// What safetensors.torch.load_file reads
+    Safetensors,
+}
+
+/// Writes a run's weights as TorchScript, state_dict or safetensors.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// A run's folder
+    run: PathBuf,
+    /// The file to write
+    #[arg(long, short, value_name = "FILE")]
+    out: PathBuf,
+    /// How to write it
+    #[arg(long, value_enum, default_value = "torchscript")]
+    format: Format,
+    /// Which weights: best or last
+    #[arg(long, default_value = "best", value_parser = ["best", "last"])]
+    checkpoint: String,
+}
+
+impl Export {
+    /// Writes the file.
+    pub fn run(&self) -> Result<()> {
+        let file = run::checkpoint(&self.run, &self.checkpoint);
+        let weights = weights::read(&file)?;
+        match self.format {
+            Format::StateDict => write_state_dict(&weights, &self.out)?,
+            Format::Safetensors => tensor_file::write_plain(&self.out, &weights)?,
+            Format::Torchscript => {
+                let model = model_file(&self.run)?;
+                let module = Module::load(&model, Device::Cpu)?;
+                let own = module.parameters().into_iter().chain(module.buffers());
+                for (name, mut tensor) in own {
+                    let value = weights.iter().find(|(n, t)| *n == name && t.size() == tensor.size());
+                    let Some((_, value)) = value else {
+                        return Err(Mistake::new(file.display(), format!("has no {name} for {}", model.display()))
+                            .remedy("train the run to its end: model.pt is written then")
+                            .into());
+                    };
+                    no_grad(|| tensor.copy_(value));
+                }
+                let extra = crate::metadata::FILE;
+                let metadata = module.extra(extra).unwrap_or_default();
+                module.save(&self.out, &[(extra, &metadata)])?;
+            }
+        }
+        note(format!("{} weights written to {}", self.checkpoint, self.out.display()));
+        Ok(())
+    }
+}
+
+/// Tells what a TorchScript, safetensors or PyTorch .pt file holds.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The file
+    file: PathBuf,
+}
+
+impl Inspect {
+    /// Prints what it holds.
+    pub fn run(&self) -> Result<()> {
+        say(inspect(&self.file)?)
+    }
+}

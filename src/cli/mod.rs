@@ -1,0 +1,77 @@
+//! One short function per command.
+
+mod check;
+mod convert;
+mod list;
+mod model;
+mod train;
+mod words;
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
+use std::process::ExitCode;
+
+/// Trains multi-task models from a YAML file: YAML in; TensorBoard, metrics and TorchScript out.
+#[derive(Debug, Parser)]
+#[command(name = "polytask", version, about, long_about = LONG, max_term_width = 100, arg_required_else_help = true)]
+pub struct Command {
+    #[command(subcommand)]
+    action: Action,
+}
+
+const LONG: &str = "\
+Trains multi-task models from a YAML file: YAML in; TensorBoard, metrics and TorchScript out.
+
+  polytask train experiments/document.yaml       train; everything goes to runs/document/sum/seed0
+  tensorboard --logdir runs/document             watch every task's loss
+  polytask predict runs/document/sum/seed0/model.pt rows.csv -o predictions.csv
+
+`polytask list` names everything that a YAML can choose; `polytask list optimizer adam` is its manual page.";
+
+// A command that is a struct brings its help with it.
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    Train(train::Train),
+    Evaluate(model::Evaluate),
+    Predict(model::Predict),
+    Export(convert::Export),
+    Inspect(convert::Inspect),
+    Check(check::Check),
+    List(list::List),
+    /// Print the JSON Schema of an experiment, for editors
+    Schema,
+    /// Print completions for a shell
+    #[command(
+        long_about = "Print completions for a shell.\n\n  polytask completions bash > ~/.local/share/bash-completion/completions/polytask"
+    )]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+impl Command {
+    /// Does what the command line asks for.
+    ///
+    /// # Errors
+    /// Whatever went wrong, with a remedy where there is one.
+    pub fn run(&self) -> Result<ExitCode> {
+        match &self.action {
+            Action::Train(train) => return train.run(),
+            Action::Evaluate(evaluate) => evaluate.run()?,
+            Action::Predict(predict) => predict.run()?,
+            Action::Export(export) => export.run()?,
+            Action::Inspect(inspect) => inspect.run()?,
+            Action::Check(check) => check.run()?,
+            Action::List(list) => list.run()?,
+            Action::Schema => list::schema()?,
+            Action::Completions { shell } => {
+                let mut script = Vec::new();
+                clap_complete::generate(*shell, &mut Self::command(), "polytask", &mut script);
+                words::say(String::from_utf8_lossy(&script).trim_end())?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

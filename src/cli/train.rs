@@ -1,0 +1,126 @@
+//! `polytask train`
+
+use super::words::say;
+use crate::error::note;
+use crate::train::{Options, Report, train};
+use crate::trainer::Outcome;
+use crate::yaml::Override;
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Changes to the YAML from the command line.
+#[derive(Debug, Args)]
+pub struct Changes {
+    /// Override a setting, such as method.c=0.4 or 'optimizer={name: sgd, learning_rate: 0.1}'; may be repeated
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// Override the seed
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Override the device: auto, cpu, cuda, cuda:N or mps
+    #[arg(long)]
+    device: Option<String>,
+}
+
+impl Changes {
+    /// As overrides, in the order in which they apply.
+    pub fn overrides(&self) -> Result<Vec<Override>> {
+        let seed = self.seed.map(|seed| format!("seed={seed}"));
+        let device = self.device.as_ref().map(|device| format!("device={device}"));
+        self.set.iter().cloned().chain(seed).chain(device).map(|text| Ok(text.parse::<Override>()?)).collect()
+    }
+}
+
+/// Trains an experiment.
+///
+/// The run's folder holds config.yaml (resolved, runnable as it is), metrics.jsonl, TensorBoard's event files,
+/// checkpoints/, model.pt (TorchScript of the best model) and summary.json.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// The experiment's YAML file
+    experiment: PathBuf,
+    #[command(flatten)]
+    changes: Changes,
+    /// The run's own folder (default: `runs/EXPERIMENT/METHOD[__VARIANT]/seedK`)
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Continue the run in its folder from its last checkpoint, bit for bit as if it had never stopped
+    #[arg(long)]
+    resume: bool,
+    /// No progress on stderr
+    #[arg(long, short)]
+    quiet: bool,
+    /// Print summary.json on stdout instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// The exit code of a process that a signal ended.
+const INTERRUPTED: u8 = 130;
+
+impl Train {
+    /// Trains; a first Ctrl-C or SIGTERM ends the step and writes a checkpoint, a second one kills.
+    pub fn run(&self) -> Result<ExitCode> {
+        let interrupt = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&interrupt))?;
+            signal_hook::flag::register(signal, Arc::clone(&interrupt))?;
+        }
+        let options = Options {
+            overrides: self.changes.overrides()?,
+            out: self.out.clone(),
+            resume: self.resume,
+            quiet: self.quiet,
+        };
+        let report = train(&self.experiment, &options, &interrupt)?;
+        self.tell(&report)
+    }
+
+    fn tell(&self, report: &Report) -> Result<ExitCode> {
+        let folder = report.folder.display();
+        if report.outcome == Outcome::Interrupted {
+            note(format!("interrupted; a checkpoint is in {folder}\n  hint: go on with the same command and --resume"));
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        let Some(summary) = &report.summary else { return Ok(ExitCode::SUCCESS) };
+        if self.json {
+            say(serde_json::to_string_pretty(summary)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let measured = table(&summary["best"]);
+        say(if measured.is_empty() { table(&json!({ "train": summary["final"]["train"] })) } else { measured })?;
+        say(format!(
+            "{} after {} steps in {:.1} s; best at step {}",
+            summary["ended"].as_str().unwrap_or_default(),
+            summary["steps"],
+            summary["cost"]["seconds"].as_f64().unwrap_or_default(),
+            summary["select"]["step"],
+        ))?;
+        say(folder)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Scores by split, task and metric as lines of a table.
+pub fn table(splits: &serde_json::Value) -> String {
+    let mut lines = Vec::new();
+    for (split, tasks) in splits.as_object().into_iter().flatten() {
+        for (task, metrics) in tasks.as_object().into_iter().flatten() {
+            let mut line = format!("{split:<11} {task:<20}");
+            for (metric, value) in metrics.as_object().into_iter().flatten() {
+                match value.as_f64() {
+                    Some(value) => line += &format!("  {metric} {value:.4}"),
+                    None => line += &format!("  {metric} undefined"),
+                }
+            }
+            lines.push(line);
+        }
+    }
+    lines.join("\n")
+}

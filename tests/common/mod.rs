@@ -1,0 +1,80 @@
+//! What the tests share: running the binary, reading what it wrote.
+#![allow(dead_code)] // each test file uses its part
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The binary.
+pub fn polytask() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_polytask"))
+}
+
+/// Runs the binary with arguments.
+pub fn run(arguments: &[&str]) -> Output {
+    polytask().args(arguments).output().expect("the binary starts")
+}
+
+/// Runs the binary and insists on success.
+pub fn succeed(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Runs the binary, insists that it fails without a panic, and gives what it said.
+pub fn fail(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?} should fail as a person's mistake: {said}");
+    assert!(said.starts_with("error: ") && !said.contains("panicked"), "{said}");
+    said
+}
+
+/// What it said on stderr.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A file of the document's fixtures.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/document").join(name)
+}
+
+/// Writes an experiment and gives its path.
+pub fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, text).expect("a file");
+    path
+}
+
+/// As a command line takes it.
+pub fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of text")
+}
+
+/// The lines of a run's metrics.jsonl.
+pub fn metrics(run: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).expect("metrics.jsonl");
+    text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+}
+
+/// A small, fast experiment on synthetic data; `more` is added at top level.
+pub fn small(more: &str) -> String {
+    format!(
+        "data: {{name: synthetic, train: 300, validation: 100, test: 100}}
+tasks:
+  - {{name: task1, loss: {{name: cross_entropy, classes: 2}}, metrics: [accuracy]}}
+  - {{name: task2, loss: {{name: cross_entropy, classes: 2}}, metrics: [accuracy]}}
+model: {{backbone: {{name: mlp, hidden: [20, 20], dropout: 0.2}}}}
+{more}"
+    )
+}
+
+/// Every tensor of a safetensors file by name: its raw bytes.
+pub fn tensors(file: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let bytes = fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    file.iter().map(|(name, view)| (name.to_string(), view.data().to_vec())).collect()
+}

@@ -1,0 +1,229 @@
+//! TorchScript made here and by Python: loads, inspects, evaluates, predicts, fine-tunes.
+
+mod common;
+
+use common::{fail, fixture, metrics, small, succeed, tensors, text, write};
+use std::fs;
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+/// The probe's rows as a csv, and the outputs that PyTorch gave for them.
+fn probe(folder: &Path) -> (std::path::PathBuf, Vec<Vec<f64>>) {
+    let probe = Tensor::read_safetensors(fixture("probe.safetensors")).expect("the probe");
+    let find = |name: &str| {
+        let (_, tensor) = probe.iter().find(|(n, _)| n == name).expect("in the probe");
+        let (rows, columns) = tensor.size2().expect("a table");
+        let numbers = Vec::<f64>::try_from(tensor.to_kind(Kind::Double).reshape([-1])).expect("numbers");
+        assert_eq!(numbers.len() as i64, rows * columns);
+        numbers.chunks(columns as usize).map(<[f64]>::to_vec).collect::<Vec<_>>()
+    };
+    let mut rows = (0..10).map(|column| format!("x{column}")).collect::<Vec<_>>().join(",") + "\n";
+    for row in find("x") {
+        rows += &(row.iter().map(f64::to_string).collect::<Vec<_>>().join(",") + "\n");
+    }
+    let outputs = find("task1").into_iter().zip(find("task2")).map(|(a, b)| [a, b].concat()).collect();
+    (write(folder, "probe.csv", &rows), outputs)
+}
+
+/// The columns of a csv by name.
+fn column(file: &Path, name: &str) -> Vec<f64> {
+    let mut reader = csv::Reader::from_path(file).expect("a csv");
+    let at = reader
+        .headers()
+        .expect("a header")
+        .iter()
+        .position(|header| header == name)
+        .unwrap_or_else(|| panic!("no {name}"));
+    reader.records().map(|row| row.expect("a row")[at].parse().expect("a number")).collect()
+}
+
+#[test]
+fn models_made_by_python_predict_to_1e_6() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (rows, expected) = probe(folder.path());
+    for model in ["model_scripted.pt", "model_traced.pt"] {
+        let out = folder.path().join(format!("{model}.csv"));
+        succeed(&["predict", text(&fixture(model)), text(&rows), "-o", text(&out)]);
+        for (at, name) in ["output0_0", "output0_1", "output1_0", "output1_1"].iter().enumerate() {
+            for (found, expected) in column(&out, name).iter().zip(&expected) {
+                assert!((found - expected[at]).abs() <= 1e-6, "{model} {name}: {found} and {}", expected[at]);
+            }
+        }
+        for (found, expected) in column(&out, "output1").iter().zip(&expected) {
+            assert_eq!(*found, f64::from(u8::from(expected[3] > expected[2])), "{model}: the decision");
+        }
+        let said = succeed(&["inspect", text(&fixture(model))]);
+        assert!(said.contains("shared_layers.2.weight") && said.contains("[20, 20]"), "{said}");
+    }
+    let said = succeed(&["inspect", text(&fixture("init_state_dict.pt"))]);
+    assert!(said.contains("task2_layer.bias"), "{said}");
+    let said = succeed(&["inspect", text(&fixture("init.safetensors"))]);
+    assert!(said.contains("task2_layer.bias"), "{said}");
+}
+
+const TRAIN: &str = "optimizer: {name: adam, learning_rate: 0.01}\ntrain: {epochs: 3}\n";
+
+#[test]
+fn a_model_made_by_python_evaluates_and_fine_tunes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for model in ["model_scripted.pt", "model_traced.pt"] {
+        let file = fixture(model);
+        let scripted = small(TRAIN).replace(
+            "{backbone: {name: mlp, hidden: [20, 20], dropout: 0.2}}",
+            &format!("{{torchscript: {}}}", file.display()),
+        );
+        let yaml = write(folder.path(), &format!("{model}.yaml"), &scripted);
+        let scores = |model: &Path| -> serde_json::Value {
+            serde_json::from_str(&succeed(&["evaluate", text(model), text(&yaml), "--json"])).expect("json")
+        };
+        let before = scores(&file);
+        let out = folder.path().join(format!("{model}-run"));
+        succeed(&["train", text(&yaml), "--out", text(&out), "--quiet"]);
+        let after = scores(&out.join("model.pt"));
+        let loss = |scores: &serde_json::Value| scores["validation"]["total"]["loss"].as_f64().expect("a loss");
+        assert!(loss(&after) < loss(&before), "{before} then {after}");
+        let summary: serde_json::Value =
+            serde_json::from_slice(&fs::read(out.join("summary.json")).expect("summary")).expect("json");
+        assert_eq!(summary["best"]["test"], after["test"], "what the run measured is what its model does");
+        // The same start as the network built from YAML with these weights.
+        let native = small(TRAIN).replace("dropout: 0.2}}", &format!("dropout: 0.0}}, initial: {}}}", file.display()));
+        let yaml = write(folder.path(), "native.yaml", &native);
+        let other = folder.path().join(format!("{model}-native"));
+        succeed(&["train", text(&yaml), "--out", text(&other), "--quiet"]);
+        let (one, two) =
+            (tensors(&out.join("checkpoints/best.safetensors")), tensors(&other.join("checkpoints/best.safetensors")));
+        assert_eq!(one.keys().collect::<Vec<_>>(), two.keys().collect::<Vec<_>>());
+        let first =
+            |run: &Path| metrics(run).into_iter().take(2).map(|line| line["value"].as_f64()).collect::<Vec<_>>();
+        assert_eq!(first(&out), first(&other));
+    }
+}
+
+#[test]
+fn a_run_s_model_gives_the_same_outputs_through_every_door() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rows: String = (0..120)
+        .map(|row| format!("{},{},{},{}\n", row, (row * 37) % 11, ["no", "yes"][row % 2], f64::from(row as u32) * 1e3))
+        .collect();
+    write(folder.path(), "rows.csv", &format!("a,b,kind,price\n{rows}"));
+    let yaml = write(
+        folder.path(),
+        "a.yaml",
+        "data: {name: csv, file: rows.csv, fractions: {train: 0.6, validation: 0.2, test: 0.2}, inputs: [a, b]}
+tasks:
+  - {name: kind, labels: [no, yes], loss: {name: cross_entropy, classes: 2}, metrics: [accuracy, auc]}
+  - {name: price, standardize: true, loss: {name: mse}, metrics: [mae, r2]}
+model: {backbone: {name: mlp, hidden: [16]}}
+optimizer: {name: adam, learning_rate: 0.01}
+train: {epochs: 60, batch_size: 16}
+",
+    );
+    let out = folder.path().join("run");
+    succeed(&["train", text(&yaml), "--out", text(&out), "--quiet"]);
+    let summary: serde_json::Value =
+        serde_json::from_slice(&fs::read(out.join("summary.json")).expect("summary")).expect("json");
+    let evaluated: serde_json::Value =
+        serde_json::from_str(&succeed(&["evaluate", text(&out), text(&yaml), "--json"])).expect("json");
+    assert_eq!(evaluated, summary["best"]);
+    assert!(evaluated["test"]["price"]["r2"].as_f64().expect("r2") > 0.9, "{evaluated}");
+
+    // Tasks find their outputs by name, in any order and alone.
+    let tasks = |tasks: &str| {
+        let change = format!("tasks={tasks}");
+        let said = succeed(&["evaluate", text(&out), text(&yaml), "--json", "--set", &change]);
+        serde_json::from_str::<serde_json::Value>(&said).expect("json")["test"].clone()
+    };
+    let kind = "{name: kind, labels: [no, yes], loss: {name: cross_entropy, classes: 2}, metrics: [accuracy, auc]}";
+    let price = "{name: price, standardize: true, loss: {name: mse}, metrics: [mae, r2]}";
+    let swapped = tasks(&format!("[{price}, {kind}]"));
+    assert_eq!((&swapped["kind"], &swapped["price"]), (&evaluated["test"]["kind"], &evaluated["test"]["price"]));
+    assert_eq!(tasks(&format!("[{price}]"))["price"], evaluated["test"]["price"]);
+    let other = price.replace("{name: price,", "{name: price, target: [price, a],");
+    let said = fail(&["evaluate", text(&out), text(&yaml), "--set", &format!("tasks=[{other}]")]);
+    assert!(said.contains("price was trained as Real(1)"), "{said}");
+
+    // Predictions are in the label's own unit, and decisions carry the label's own name.
+    let predictions = folder.path().join("predictions.csv");
+    succeed(&["predict", text(&out), text(&folder.path().join("rows.csv")), "-o", text(&predictions)]);
+    let error: f64 = column(&predictions, "price")
+        .iter()
+        .enumerate()
+        .map(|(row, found)| (found - 1e3 * row as f64).abs())
+        .sum::<f64>()
+        / 120.0;
+    assert!(error < 6000.0, "mean error {error}");
+    let text_of = fs::read_to_string(&predictions).expect("predictions");
+    assert!(text_of.starts_with("kind_0,kind_1,kind,price_0,price\n") && text_of.contains(",yes,"), "{text_of}");
+    let probabilities = folder.path().join("probabilities.csv");
+    succeed(&[
+        "predict",
+        text(&out),
+        text(&folder.path().join("rows.csv")),
+        "-o",
+        text(&probabilities),
+        "--probabilities",
+    ]);
+    for (no, yes) in column(&probabilities, "kind_0").iter().zip(column(&probabilities, "kind_1")) {
+        assert!((no + yes - 1.0).abs() < 1e-6);
+    }
+
+    // Exports hold the same weights, and start another run.
+    for (format, name) in [("torchscript", "m.pt"), ("state-dict", "w.pt"), ("safetensors", "w.safetensors")] {
+        let file = folder.path().join(name);
+        succeed(&["export", text(&out), "-o", text(&file), "--format", format]);
+        let loaded = polytask::weights::read(&file).expect("weights");
+        let best = tensors(&out.join("checkpoints/best.safetensors"));
+        assert_eq!(loaded.len(), best.len(), "{format}");
+        for (name, tensor) in loaded {
+            let mut bytes = vec![0; tensor.numel() * 4];
+            tensor.to_device(Device::Cpu).contiguous().copy_data_u8(&mut bytes, tensor.numel());
+            assert!(bytes == best[&name], "{format} {name}");
+        }
+        let start = write(
+            folder.path(),
+            "again.yaml",
+            &fs::read_to_string(&yaml)
+                .expect("yaml")
+                .replace("hidden: [16]}", &format!("hidden: [16]}}, initial: {name}")),
+        );
+        succeed(&["check", text(&start)]);
+    }
+}
+
+#[test]
+fn predictions_go_through_links_and_pipes_and_a_failure_names_the_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (rows, _) = probe(folder.path());
+    let (target, link) = (folder.path().join("target.csv"), folder.path().join("link.csv"));
+    fs::write(&target, "old").expect("written");
+    std::os::unix::fs::symlink(&target, &link).expect("a link");
+    let model = fixture("model_scripted.pt");
+    succeed(&["predict", text(&model), text(&rows), "-o", text(&link)]);
+    assert!(fs::symlink_metadata(&link).expect("the link").is_symlink());
+    let written = fs::read_to_string(&target).expect("predictions");
+    let script = format!(
+        "{} predict {} {} -o /dev/stdout 2>/dev/null | cat",
+        env!("CARGO_BIN_EXE_polytask"),
+        text(&model),
+        text(&rows)
+    );
+    let piped = std::process::Command::new("bash").args(["-c", &script]).output().expect("bash");
+    assert_eq!(String::from_utf8_lossy(&piped.stdout), written);
+}
+
+#[test]
+fn outputs_that_do_not_fit_the_tasks_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let three = small(TRAIN).replace("model:", "  - {name: task3, loss: {name: cross_entropy, classes: 2}}\nmodel:");
+    let yaml = write(folder.path(), "three.yaml", &three);
+    let said = fail(&["evaluate", text(&fixture("model_scripted.pt")), text(&yaml)]);
+    assert!(said.contains("2 outputs") && said.contains("3 tasks"), "{said}");
+    let classes = small(TRAIN).replace("classes: 2}, metrics: [accuracy]}\nmodel", "classes: 5}}\nmodel");
+    let yaml = write(folder.path(), "five.yaml", &classes);
+    let said = fail(&["evaluate", text(&fixture("model_scripted.pt")), text(&yaml)]);
+    assert!(said.contains("task2") && said.contains("[N, 5]"), "{said}");
+    let rows = write(folder.path(), "rows.csv", "a,b\n1,2\n");
+    let out = folder.path().join("out.csv");
+    let said = fail(&["predict", text(&fixture("model_scripted.pt")), text(&rows), "-o", text(&out)]);
+    assert!(!out.exists() && said.contains("1x2") || said.contains("shapes"), "{said}");
+}
