@@ -1,6 +1,5 @@
 //! The process and the machine: threads, device, and what a reader should know about both.
 
-use crate::experiment::Experiment;
 use crate::libtorch;
 use std::fs;
 use std::path::Path;
@@ -21,12 +20,12 @@ pub struct Environment {
 
 impl Environment {
     /// Looks around; `source` is the folder of the YAML, whose git commit is noted.
-    pub fn look(experiment: &Experiment, device: Device, source: &Path) -> Self {
+    pub fn look(threads: u64, device: Device, source: &Path) -> Self {
         let mut facts = vec![
             ("polytask", env!("CARGO_PKG_VERSION").to_string()),
             ("libtorch", libtorch::version()),
             ("device", format!("{device:?}").to_lowercase()),
-            ("threads", experiment.threads.to_string()),
+            ("threads", threads.to_string()),
             ("host", gethostname::gethostname().to_string_lossy().into_owned()),
             ("system", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
             (

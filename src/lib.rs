@@ -9,9 +9,9 @@
 //! | tables of choices, and values with names | [`mod@registry`], [`settings`], [`interval`], [`memory`], [`libtorch`], [`tensor_file`] |
 //! | YAML with places, its manual, what a task is | [`yaml`], [`manual`], [`tasks`], [`weights`] |
 //! | the parts of a run | [`data`], [`models`], [`methods`], [`optim`], [`record`] |
-//! | what differentiates, what a folder holds | [`engine`], [`run`], [`metadata`] |
+//! | what differentiates, what a folder holds, where a run takes place | [`engine`], [`run`], [`metadata`], [`environment`] |
 //! | the loop, and models at work | [`trainer`], [`predict`], [`inspect`] |
-//! | YAML to checked parts | [`experiment`], then [`environment`], [`summary`] |
+//! | YAML to checked parts, and what came of them | [`experiment`], [`summary`] |
 //! | one run from YAML to summary, and the commands | [`train`], [`cli`] |
 //!
 //! One batch's way: [`data::Loader`] → [`data::Batch`] → [`engine::Engine`] → [`engine::Evaluation`] →

@@ -60,7 +60,7 @@ pub fn train(file: &Path, options: &Options, interrupt: &AtomicBool) -> Result<R
     let resolved = experiment.resolved(&place.experiment, device.into(), &place.source);
     let config = yaml::to_yaml(&resolved)?;
     let (run, checkpoint) = open(&place, &config, options.resume)?;
-    let environment = Environment::look(experiment, device, &place.source);
+    let environment = Environment::look(experiment.threads, device, &place.source);
     let session = Session { experiment, place: &place, run, config, environment, resumed: options.resume };
     session.train(assembly, checkpoint, options.quiet, interrupt).map_err(located)
 }
