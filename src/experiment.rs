@@ -197,19 +197,24 @@ impl Experiment {
         if self.train.epochs.is_none() && self.train.steps.is_none() {
             self.schedule.check(None).map_err(|bad| bad.under("schedule"))?;
         }
-        if let Some(name) =
-            self.name.as_ref().filter(|name| name.contains(['/', '\\']) || [".", "..", ""].contains(&name.as_str()))
-        {
+        self.check_process()?;
+        self.check_model()?;
+        self.check_limits()?;
+        self.selection(&tasks).map(drop)
+    }
+
+    /// Where the run goes and how it runs.
+    fn check_process(&self) -> Result<(), BadSetting> {
+        let is_no_folder = |name: &&String| name.contains(['/', '\\']) || [".", "..", ""].contains(&name.as_str());
+        if let Some(name) = self.name.as_ref().filter(is_no_folder) {
             return Err(BadSetting::new("name", format!("\"{name}\" is no name of a folder"))
                 .remedy("use a plain name; --out says where a run goes"));
         }
-        self.check_model()?;
         if self.threads > MOST_THREADS {
             return Err(BadSetting::new("threads", format!("{} threads, expected 1 to {MOST_THREADS}", self.threads))
                 .remedy("use at most as many as the machine has cores"));
         }
-        self.check_limits()?;
-        self.selection(&tasks).map(drop)
+        Ok(())
     }
 
     fn check_model(&self) -> Result<(), BadSetting> {
@@ -408,7 +413,7 @@ pub fn scripted(file: &Path, widths: &[(String, i64)], device: Device, precision
     let mut model = Scripted::load(file, widths, device, precision)?;
     if let Some(text) = model.extra(metadata::FILE) {
         let metadata = Metadata::parse(&text, &file.display().to_string())?;
-        model.name_outputs(metadata.tasks.into_iter().map(|task| task.name).collect());
+        model.name_outputs(metadata.outputs);
     }
     Ok(model)
 }

@@ -18,7 +18,9 @@ pub struct Metadata {
     pub config: String,
     /// How raw columns become the model's input.
     pub features: Features,
-    /// One per output, in order.
+    /// The names of the outputs, in the order in which the model gives them.
+    pub outputs: Vec<String>,
+    /// How to read the outputs that are tasks, in the order of the experiment.
     pub tasks: Vec<TaskFacts>,
 }
 
@@ -45,6 +47,7 @@ impl Metadata {
     pub fn new(
         config: String,
         features: Features,
+        outputs: Vec<String>,
         tasks: &[Task],
         standardizations: &[Option<Standardization>],
     ) -> Self {
@@ -59,6 +62,7 @@ impl Metadata {
             polytask: env!("CARGO_PKG_VERSION").to_string(),
             config,
             features,
+            outputs,
             tasks: tasks.iter().zip(standardizations).map(facts).collect(),
         }
     }

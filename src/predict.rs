@@ -3,7 +3,7 @@
 use crate::data::read_inputs;
 use crate::error::Mistake;
 use crate::files;
-use crate::libtorch::Module;
+use crate::libtorch::{Module, Outputs};
 use crate::metadata::{self, Metadata, TaskFacts};
 use crate::tasks::Form;
 use anyhow::Result;
@@ -41,7 +41,7 @@ pub fn predict(model: &Path, input: &Path, output: &Path, device: Device, probab
                 return Err(Mistake::new(&place, "gives no output").remedy("return at least one tensor").into());
             }
             if columns.is_none() {
-                let facts = facts(&outputs.tensors, outputs.names.as_deref(), metadata.as_ref(), &place)?;
+                let facts = facts(&outputs, metadata.as_ref(), &place)?;
                 writer.write_record(header(&facts))?;
                 columns = Some(facts);
             }
@@ -55,36 +55,23 @@ pub fn predict(model: &Path, input: &Path, output: &Path, device: Device, probab
     Ok(rows)
 }
 
-/// How to read each output, in the order in which the model gives them.
-fn facts(
-    outputs: &[Tensor],
-    names: Option<&[String]>,
-    metadata: Option<&Metadata>,
-    place: &str,
-) -> Result<Vec<TaskFacts>> {
-    if let Some(metadata) = metadata {
-        // Outputs with names go by name, others by position, as in training.
-        let of_task = |name: &String| metadata.tasks.iter().find(|task| task.name == *name).cloned();
-        let found: Option<Vec<TaskFacts>> = match names {
-            // An output that is no task is written as it is.
-            Some(names) => {
-                Some(names.iter().zip(outputs).map(|(n, o)| of_task(n).unwrap_or_else(|| plain(n, o))).collect())
-            }
-            None => (metadata.tasks.len() == outputs.len()).then(|| metadata.tasks.clone()),
-        };
-        return found.ok_or_else(|| {
-            let named: Vec<&str> = metadata.tasks.iter().map(|task| task.name.as_str()).collect();
-            let what = format!(
-                "its {} outputs are not the tasks of its {} ({})",
-                outputs.len(),
-                metadata::FILE,
-                named.join(", ")
-            );
-            Mistake::new(place, what).remedy("export the model anew").into()
-        });
-    }
-    let name = |index: usize| names.map_or_else(|| format!("output{index}"), |names| names[index].clone());
-    Ok(outputs.iter().enumerate().map(|(index, output)| plain(&name(index), output)).collect())
+/// How to read each output, in the order in which the model gives them: outputs go by their dictionary keys, else by the
+/// names that the metadata gives them, else by position.
+fn facts(outputs: &Outputs, metadata: Option<&Metadata>, place: &str) -> Result<Vec<TaskFacts>> {
+    let count = outputs.tensors.len();
+    let names = match (&outputs.names, metadata) {
+        (Some(names), _) => names.clone(),
+        (None, Some(metadata)) if metadata.outputs.len() == count => metadata.outputs.clone(),
+        (None, Some(metadata)) => {
+            let named = metadata.outputs.join(", ");
+            let what = format!("gives {count} outputs, its {} names others ({named})", metadata::FILE);
+            return Err(Mistake::new(place, what).remedy("export the model anew").into());
+        }
+        (None, None) => (0..count).map(|index| format!("output{index}")).collect(),
+    };
+    let task = |name: &String| metadata.and_then(|metadata| metadata.tasks.iter().find(|task| task.name == *name));
+    let read = |(name, output): (&String, &Tensor)| task(name).cloned().unwrap_or_else(|| plain(name, output));
+    Ok(names.iter().zip(&outputs.tensors).map(read).collect())
 }
 
 /// An output of which nothing is known but its shape.

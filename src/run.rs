@@ -17,7 +17,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Looks whether a folder can be taken, before anything heavy happens; changes nothing.
+    /// Looks whether a folder can be taken, before anything heavy happens; takes nothing.
     ///
     /// # Errors
     /// As [`create`](Self::create), or with `resume` as [`reopen`](Self::reopen).

@@ -89,7 +89,15 @@ fn pieces(tensors: &[(String, Tensor)]) -> Result<Vec<(String, Piece)>> {
     tensors.iter().map(|(name, tensor)| Ok((name.clone(), Piece::of(tensor)?))).collect()
 }
 
-/// A tensor's bytes on the host.
+/// A tensor's numbers as bytes, row by row, from any device.
+pub fn bytes(tensor: &Tensor) -> Vec<u8> {
+    let tensor = tensor.detach().to_device(tch::Device::Cpu).contiguous();
+    let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+    tensor.copy_data_u8(&mut bytes, tensor.numel());
+    bytes
+}
+
+/// A tensor on the host.
 struct Piece {
     dtype: Dtype,
     shape: Vec<usize>,
@@ -98,11 +106,9 @@ struct Piece {
 
 impl Piece {
     fn of(tensor: &Tensor) -> Result<Self> {
-        let tensor = tensor.detach().to_device(tch::Device::Cpu).contiguous();
         let dtype = dtype(tensor.kind()).ok_or_else(|| anyhow!("tensors of {:?} cannot be stored", tensor.kind()))?;
-        let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
-        tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-        Ok(Self { dtype, shape: tensor.size().iter().map(|&size| size as usize).collect(), bytes })
+        let shape = tensor.size().iter().map(|&size| size as usize).collect();
+        Ok(Self { dtype, shape, bytes: bytes(tensor) })
     }
 }
 

@@ -15,6 +15,7 @@ use crate::tensor_file::TensorFile;
 use crate::trainer::{Outcome, Parts, Trainer, total_steps};
 use crate::yaml::{self, Override};
 use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -128,10 +129,8 @@ fn variant(overrides: &[Override]) -> Option<String> {
         telling.join(",").chars().map(|c| if c.is_alphanumeric() || "._=,-".contains(c) { c } else { '-' }).collect();
     if text.chars().count() > LONGEST_VARIANT {
         // A folder's name has its limit; the sum keeps two long variants apart.
-        let sum = text
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-        text = format!("{}-{sum:016x}", text.chars().take(LONGEST_VARIANT).collect::<String>());
+        let sum: String = Sha256::digest(&text)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        text = format!("{}-{sum}", text.chars().take(LONGEST_VARIANT).collect::<String>());
     }
     (!text.is_empty()).then_some(text)
 }
@@ -207,7 +206,7 @@ impl Session<'_> {
             segments,
             fingerprint,
         };
-        let mut trainer = Trainer::new(&plan, parts, &dataset, loader, checkpoint, recorder, Some(&self.run))?;
+        let mut trainer = Trainer::new(&plan, parts, &dataset, loader, checkpoint, recorder, &self.run)?;
         let outcome = trainer.train(interrupt);
         let folder = self.run.folder().to_path_buf();
         let Ok(Outcome::Finished(reason)) = &outcome else {
@@ -216,7 +215,13 @@ impl Session<'_> {
             return ended.map(|()| Report { outcome, folder, summary: None });
         };
         let results = trainer.finish()?;
-        let metadata = Metadata::new(self.config.clone(), dataset.features.clone(), &tasks, &dataset.standardizations);
+        let metadata = Metadata::new(
+            self.config.clone(),
+            dataset.features.clone(),
+            model.outputs(),
+            &tasks,
+            &dataset.standardizations,
+        );
         model.save(&self.run.path("model.pt"), &[(metadata::FILE, &metadata.to_json()?)])?;
         let summary = summary::of(
             self.experiment,

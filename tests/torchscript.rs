@@ -138,6 +138,26 @@ train: {epochs: 60, batch_size: 16}
     let swapped = tasks(&format!("[{price}, {kind}]"));
     assert_eq!((&swapped["kind"], &swapped["price"]), (&evaluated["test"]["kind"], &evaluated["test"]["price"]));
     assert_eq!(tasks(&format!("[{price}]"))["price"], evaluated["test"]["price"]);
+    // A model that goes on with its tasks in another order, or with one of them, still knows which output is which.
+    let gone_on = fs::read_to_string(&yaml).expect("yaml");
+    let (before, after) = (gone_on.find("tasks:").expect("tasks"), gone_on.find("model:").expect("model"));
+    for (name, list) in [("swapped", format!("[{price}, {kind}]")), ("alone", format!("[{price}]"))] {
+        let gone_on = format!("{}tasks: {list}\n{}", &gone_on[..before], &gone_on[after..])
+            .replace("{backbone: {name: mlp, hidden: [16]}}", "{torchscript: run/model.pt}");
+        let tuned = write(folder.path(), &format!("{name}.yaml"), &gone_on);
+        let run = folder.path().join(name);
+        succeed(&["train", text(&tuned), "--out", text(&run), "--quiet"]);
+        let said = succeed(&["evaluate", text(&run), text(&tuned), "--json"]);
+        let again: serde_json::Value = serde_json::from_str(&said).expect("json");
+        assert!(again["test"]["price"]["r2"].as_f64().expect("r2") > 0.9, "{name}: {again}");
+        let file = folder.path().join(format!("{name}.csv"));
+        succeed(&["predict", text(&run), text(&folder.path().join("rows.csv")), "-o", text(&file)]);
+        let header = fs::read_to_string(&file).expect("predictions");
+        assert!(header.starts_with("kind_0,kind_1,kind,price_0,price\n"), "{name}: {header}");
+        let found = column(&file, "price");
+        let error = found.iter().enumerate().map(|(row, found)| (found - 1e3 * row as f64).abs()).sum::<f64>() / 120.0;
+        assert!(error < 6000.0, "{name}: mean error {error}");
+    }
     let other = price.replace("{name: price,", "{name: price, target: [price, a],");
     let said = fail(&["evaluate", text(&out), text(&yaml), "--set", &format!("tasks=[{other}]")]);
     assert!(said.contains("price was trained as Real(1)"), "{said}");

@@ -2,6 +2,7 @@
 
 use crate::registry;
 use crate::tasks::{Standardization, Target, Task};
+use crate::tensor_file;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -83,11 +84,8 @@ impl Dataset {
     pub fn fingerprint(&self) -> i64 {
         let mut hash = Sha256::new();
         let mut add = |tensor: &Tensor| {
-            let tensor = tensor.to_device(tch::Device::Cpu).contiguous();
-            let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
-            tensor.copy_data_u8(&mut bytes, tensor.numel());
             hash.update(format!("{:?}", tensor.size()));
-            hash.update(bytes);
+            hash.update(tensor_file::bytes(tensor));
         };
         let splits = [Some(&self.train), self.validation.as_ref(), self.test.as_ref()];
         for group in splits.into_iter().flatten().flatten() {

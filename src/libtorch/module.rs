@@ -83,11 +83,6 @@ impl Module {
         Some(String::from_utf8_lossy(bytes).into_owned())
     }
 
-    /// The names of all extra files.
-    pub fn extra_names(&self) -> impl Iterator<Item = &str> {
-        self.extra.iter().map(|(name, _)| name.as_str())
-    }
-
     /// The parameters in order of declaration, by PyTorch's names. They are the module's own tensors: `set_data` on one
     /// redirects the module.
     pub fn parameters(&self) -> Vec<(String, Tensor)> {

@@ -62,6 +62,10 @@ pub trait Model {
     /// Every buffer (state that is no parameter, such as running statistics) by its PyTorch name.
     fn buffers(&self) -> Vec<(String, Tensor)>;
 
+    /// The names of its outputs, in the order in which its TorchScript gives them: those of the tasks, and of outputs that
+    /// no task reads.
+    fn outputs(&self) -> Vec<String>;
+
     /// Whether training draws from libtorch's global generator, so that it must be seeded anew each step.
     fn draws_globally(&self) -> bool {
         false

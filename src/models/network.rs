@@ -82,6 +82,10 @@ impl Model for Network {
         self.named(false)
     }
 
+    fn outputs(&self) -> Vec<String> {
+        self.tasks.clone()
+    }
+
     fn graph(&self) -> Vec<Node> {
         let (mut nodes, representations) = self.encoder.graph();
         for ((name, head), z) in self.tasks.iter().zip(&self.heads).zip(representations) {

@@ -130,6 +130,7 @@ impl Parameters {
     pub fn load(&mut self, values: &[(String, Tensor)], place: &str) -> Result<()> {
         let given: HashMap<&str, &Tensor> = values.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let own = self.named();
+        let is_buffer = |name: &String| self.buffers.iter().any(|(buffer, _)| buffer == name);
         let mut faults = Vec::new();
         for (name, tensor) in &own {
             match given.get(name.as_str()) {
@@ -141,7 +142,8 @@ impl Parameters {
                 Some(value) if value.size() != tensor.size() => {
                     faults.push(format!("{name} has shape {:?}, the model needs {:?}", value.size(), tensor.size()));
                 }
-                Some(value) if value.is_floating_point() && value.isfinite().all().int64_value(&[]) == 0 => {
+                // A buffer may hold an infinity on purpose, such as an attention mask.
+                Some(value) if !is_buffer(name) && value.isfinite().all().int64_value(&[]) == 0 => {
                     faults.push(format!("{name} holds numbers that are not finite"));
                 }
                 Some(_) => {}

@@ -94,6 +94,10 @@ impl Model for Scripted {
         self.module.buffers()
     }
 
+    fn outputs(&self) -> Vec<String> {
+        self.outputs.clone().unwrap_or_else(|| self.tasks.iter().map(|(name, _)| name.clone()).collect())
+    }
+
     fn draws_globally(&self) -> bool {
         true
     }

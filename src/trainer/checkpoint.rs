@@ -20,9 +20,13 @@ impl Trainer<'_> {
 
     /// Writes the best weights, under the names of PyTorch's `state_dict`, if they are new.
     pub(super) fn save_best(&mut self) -> Result<()> {
-        if let (Some(run), true) = (self.run, self.best_is_new) {
+        if self.best_is_new {
             let weights = below("best", self.memory.save(), &self.parameters);
-            run.save("best", &weights, &json!({"kind": "weights", "step": self.progress.best_step(&self.memory)}))?;
+            self.run.save(
+                "best",
+                &weights,
+                &json!({"kind": "weights", "step": self.progress.best_step(&self.memory)}),
+            )?;
             self.best_is_new = false;
         }
         Ok(())
@@ -37,13 +41,12 @@ impl Trainer<'_> {
         if let Some(bytes) = self.recorder.position() {
             self.memory.count_mut(self.recorded_bytes)[0] = bytes as i64;
         }
-        let Some(run) = self.run else { return Ok(()) };
         let (step, epoch) = (self.progress.step(&self.memory), self.progress.epoch(&self.memory));
         self.save_best()?;
         let mut tensors: Vec<(String, Tensor)> =
             self.parameters.named().into_iter().map(|(name, tensor)| (format!("model.{name}"), tensor)).collect();
         tensors.extend(split(self.memory.save(), &self.parameters));
-        run.save("last", &tensors, &json!({"kind": "checkpoint", "step": step, "epoch": epoch}))?;
+        self.run.save("last", &tensors, &json!({"kind": "checkpoint", "step": step, "epoch": epoch}))?;
         self.clock.checkpoint = Some(Instant::now());
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::Trainer;
 use crate::error::Mistake;
 use crate::record::Score;
+use crate::run;
 use anyhow::{Result, anyhow};
 
 impl Trainer<'_> {
@@ -48,10 +49,8 @@ impl Trainer<'_> {
     }
 
     fn diverged(&self, what: String) -> anyhow::Error {
-        let kept = match self.run {
-            Some(run) if crate::run::checkpoint(run.folder(), "last").exists() => {
-                format!("; the last checkpoint is kept in {}", run.path("checkpoints").display())
-            }
+        let kept = match run::checkpoint(self.run.folder(), "last") {
+            last if last.exists() => format!("; the last checkpoint is kept: {}", last.display()),
             _ => String::new(),
         };
         Mistake::new("training diverged", format!("{what}{kept}"))

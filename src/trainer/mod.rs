@@ -100,7 +100,7 @@ pub struct Trainer<'a> {
     pub progress: Progress,
     recorded_bytes: Handle,
     recorder: Box<dyn Recorder + 'a>,
-    run: Option<&'a Run>,
+    run: &'a Run,
     clock: Stopwatch,
     best_is_new: bool,
 }
@@ -125,7 +125,7 @@ impl<'a> Trainer<'a> {
         loader: Loader,
         checkpoint: Option<TensorFile>,
         recorder: Box<dyn Recorder + 'a>,
-        run: Option<&'a Run>,
+        run: &'a Run,
     ) -> Result<Self> {
         let Parts { tasks, model, engine, method, schedule, mut parameters, optimizer, segments, fingerprint } = parts;
         let best_is_new = checkpoint.is_some(); // the file may be newer than the checkpoint
