@@ -34,6 +34,10 @@ pub struct LoaderSettings {
     pub drop_last: bool,
     /// What an epoch is where groups differ in length.
     pub combine: Combine,
+    /// Batches that make one update together, above zero.
+    pub accumulate: i64,
+    /// Independent batches (each of `accumulate`) that a step reads.
+    pub batches: i64,
 }
 
 /// Gives the batch of any step of any epoch.
@@ -78,7 +82,17 @@ impl Loader {
             Combine::Sequential => Some(counts.sum()),
         };
         let gathered = groups.iter().map(|_| None).collect();
-        Ok(Self { groups, settings, seed, gathered, steps: steps.unwrap_or(0) })
+        let loader = Self { groups, settings, seed, gathered, steps: steps.unwrap_or(0) };
+        if loader.steps_per_epoch() == 0 {
+            let LoaderSettings { accumulate, batches, .. } = settings;
+            let what = format!(
+                "an epoch of {} batches is too short for a step, which reads {batches} times {accumulate} of them",
+                loader.steps
+            );
+            let remedy = "lower train.batch_size or train.accumulate, or use a method that reads one batch";
+            return Err(BadSetting::new("train", what).remedy(remedy));
+        }
+        Ok(loader)
     }
 
     /// All rows, in the order of the source.
@@ -86,17 +100,31 @@ impl Loader {
         &self.groups
     }
 
-    /// The number of steps in an epoch.
+    /// The number of steps in an epoch. With one batch a step, the last may read fewer portions than `accumulate`.
     pub fn steps_per_epoch(&self) -> i64 {
-        self.steps
+        let LoaderSettings { accumulate, batches, .. } = self.settings;
+        if batches == 1 { (self.steps + accumulate - 1) / accumulate } else { self.steps / (accumulate * batches) }
     }
 
-    /// What step `step` of epoch `epoch` reads, both from 0. The same for the same seed, whatever was read before.
+    /// What step `step` of epoch `epoch` reads, both from 0: independent batches, each in portions that make one together.
+    /// The same for the same seed, whatever was read before.
     ///
     /// # Panics
     /// The step is not in the epoch.
-    pub fn batch(&mut self, epoch: i64, step: i64) -> Batch {
-        assert!((0..self.steps).contains(&step), "step {step} of an epoch of {} steps", self.steps);
+    pub fn step(&mut self, epoch: i64, step: i64) -> Vec<Vec<Batch>> {
+        let LoaderSettings { accumulate, batches, .. } = self.settings;
+        let first = step * accumulate * batches;
+        (0..batches)
+            .map(|batch| {
+                let first = first + batch * accumulate;
+                (first..(first + accumulate).min(self.steps)).map(|at| self.batch(epoch, at)).collect()
+            })
+            .collect()
+    }
+
+    /// The portion `step` of epoch `epoch`, both from 0.
+    fn batch(&mut self, epoch: i64, step: i64) -> Batch {
+        assert!((0..self.steps).contains(&step), "portion {step} of an epoch of {}", self.steps);
         let mut before = 0;
         let mut batch = Batch::new();
         for index in 0..self.groups.len() {
@@ -181,7 +209,7 @@ mod tests {
     }
 
     fn settings(combine: Combine) -> LoaderSettings {
-        LoaderSettings { batch_size: 4, shuffle: true, drop_last: false, combine }
+        LoaderSettings { batch_size: 4, shuffle: true, drop_last: false, combine, accumulate: 1, batches: 1 }
     }
 
     fn loader(lengths: &[i64], settings: LoaderSettings, seed: u64) -> Loader {

@@ -1,36 +1,48 @@
 //! Engines: what differentiates. An evaluation is a batch's losses, and gradients on demand.
 
 mod autograd;
+mod taped;
+#[cfg(test)]
+mod tests;
 
-pub use autograd::Autograd;
+pub use autograd::{Autograd, ownership};
 
 use crate::data::Batch;
+use crate::methods::Evaluation;
 use crate::models::{Mode, Parameters};
 use anyhow::Result;
-use tch::Tensor;
+
+/// What is wanted of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    /// How the forward pass runs. The group of a training mode is set by the engine.
+    pub mode: Mode,
+    /// Which of a step's independent batches it is, from 0: each draws its own.
+    pub batch: u64,
+    /// The update will be made of the tasks' gradients, one backward pass each, and not of their weighted losses.
+    pub gradients: bool,
+    /// Those gradients are by the representation that all heads read.
+    pub representation: bool,
+    /// The tasks' accuracies on the batch are wanted.
+    pub accuracies: bool,
+}
 
 /// Runs a batch through a model.
 pub trait Engine {
-    /// The losses of a batch at the given parameters.
+    /// The losses of a batch, read in `portions`, at the given parameters. `N_t` is counted over all portions.
     ///
     /// # Errors
     /// The model cannot take the batch.
     fn evaluate<'a>(
         &'a self,
-        batch: &Batch,
+        portions: &'a [Batch],
         parameters: &'a Parameters,
-        mode: Mode,
+        request: Request,
     ) -> Result<Box<dyn Evaluation + 'a>>;
-}
 
-/// A batch's losses and their gradients.
-pub trait Evaluation {
-    /// Per task its loss, the mean over its own labelled rows; `None` where it has none in this batch.
-    fn losses(&self) -> &[Option<f64>];
-
-    /// Per task the normaliser of its loss (the number of labelled rows, or the sum of their weights).
-    fn normalizers(&self) -> &[f64];
-
-    /// The gradient `[P]` of `Σ_t w_t L_t`; `None` entries of `weights` count as absent. Can be asked for once.
-    fn pull_back(&mut self, weights: &[Option<f64>]) -> Tensor;
+    /// The losses alone, `[T]`, with the draws of the same request; running statistics stay as they are.
+    ///
+    /// # Errors
+    /// The model cannot take the batch.
+    fn losses(&self, portions: &[Batch], parameters: &Parameters, request: Request) -> Result<Vec<Option<f64>>>;
 }

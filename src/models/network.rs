@@ -3,7 +3,7 @@
 use super::architectures::{ArchitectureKind, Encoder};
 use super::backbones::BackboneKind;
 use super::heads::{head, head_name};
-use super::{Layer, Mode, Model, Node};
+use super::{Layer, Mode, Model, Node, SharedRepresentation};
 use crate::libtorch::{Script, access};
 use anyhow::Result;
 use std::path::Path;
@@ -74,6 +74,14 @@ impl Model for Network {
         Ok(tasks.iter().zip(&representations).map(|(&task, z)| self.heads[task].forward(z, mode)).collect())
     }
 
+    fn shared_representation(&self) -> Option<&dyn SharedRepresentation> {
+        self.encoder.is_one_for_all().then_some(self)
+    }
+
+    fn heads(&self) -> Vec<String> {
+        self.tasks.iter().map(|task| head_name(task)).collect()
+    }
+
     fn parameters(&self) -> Vec<(String, Tensor)> {
         self.named(true)
     }
@@ -101,5 +109,15 @@ impl Model for Network {
 
     fn save(&self, path: &Path, extra: &[(&str, &str)]) -> Result<()> {
         self.script().save(path, extra)
+    }
+}
+
+impl SharedRepresentation for Network {
+    fn encode(&self, inputs: &[(String, Tensor)], mode: Mode) -> Tensor {
+        self.encoder.representations(&inputs[0].1, &[0], mode).swap_remove(0)
+    }
+
+    fn decode(&self, z: &Tensor, tasks: &[usize], mode: Mode) -> Vec<Tensor> {
+        tasks.iter().map(|&task| self.heads[task].forward(z, mode)).collect()
     }
 }

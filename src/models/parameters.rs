@@ -43,7 +43,12 @@ impl Parameters {
     /// A pattern is no pattern or matches no parameter (path `model.freeze[i]`).
     pub fn flatten(model: &dyn Model, device: Device, precision: Kind, freeze: &[String]) -> Result<Self> {
         let (named, aliases) = untie(model.parameters());
-        let frozen = frozen(&named.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), freeze)?;
+        let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+        let frozen = matching(&names, freeze, "model.freeze")?;
+        if !frozen.is_empty() && frozen.iter().all(|frozen| *frozen) {
+            let bad = BadSetting::new("model.freeze", "every parameter is frozen");
+            return Err(bad.remedy("leave at least one to train").into());
+        }
         let pieces: Vec<Tensor> =
             named.iter().map(|(_, t)| t.detach().to_kind(precision).to_device(device).reshape([-1])).collect();
         let flat = if pieces.is_empty() { Tensor::zeros([0], (precision, device)) } else { Tensor::cat(&pieces, 0) };
@@ -71,37 +76,94 @@ impl Parameters {
         Ok(Self { zeros: flat.zeros_like(), flat, spans, buffers, aliases, leaves })
     }
 
-    /// The gradient `[P]` of a scalar, zero where it does not reach and where parameters are frozen.
-    pub fn gradient(&self, of: &Tensor, keep_graph: bool) -> Tensor {
-        let parts = self.partial_gradients(of, keep_graph);
-        let flat: Vec<Tensor> = self
-            .spans
+    /// The gradients of a sum of scalars by the parameters `spans`, one behind another; zero where it does not reach.
+    pub fn gradient(&self, of: &[Tensor], spans: &[usize]) -> Tensor {
+        self.gradients(of, &[], spans).1
+    }
+
+    /// The gradients of a sum of scalars by other tensors on their tape, and, one behind another, by the parameters
+    /// `spans`. The tape is kept.
+    pub fn gradients(&self, of: &[Tensor], others: &[&Tensor], spans: &[usize]) -> (Vec<Tensor>, Tensor) {
+        let mut sources = others.to_vec();
+        sources.extend(spans.iter().map(|&span| &self.leaves[span]));
+        // A scalar that depends on nothing that is learned has no tape: libtorch would refuse it.
+        let of: Vec<&Tensor> = of.iter().filter(|scalar| scalar.requires_grad()).collect();
+        let found = match of.is_empty() || sources.is_empty() {
+            true => vec![],
+            false => Tensor::run_backward(&of, &sources, true, false),
+        };
+        let mut found = found.into_iter();
+        let others: Vec<Tensor> = others
             .iter()
-            .zip(parts)
-            .map(|(span, part)| match part {
+            .map(|other| found.next().filter(Tensor::defined).unwrap_or_else(|| other.zeros_like()))
+            .collect();
+        let pieces: Vec<Tensor> = spans
+            .iter()
+            .map(|&span| match found.next().filter(Tensor::defined) {
                 Some(gradient) => gradient.reshape([-1]),
-                None => self.zeros.narrow(0, span.start, span.length),
+                None => self.zeros.narrow(0, self.spans[span].start, self.spans[span].length),
             })
             .collect();
-        Tensor::cat(&flat, 0)
+        let flat = if pieces.is_empty() { self.zeros.narrow(0, 0, 0) } else { Tensor::cat(&pieces, 0) };
+        (others, flat)
+    }
+
+    /// The parameters that are learned.
+    pub fn learned(&self) -> Vec<usize> {
+        (0..self.spans.len()).filter(|&span| !self.spans[span].frozen).collect()
+    }
+
+    /// Adds `values`, the pieces of `spans` (in any order) one behind another, into a flat buffer.
+    pub fn add_into(&self, flat: &Tensor, spans: &[usize], values: &Tensor) {
+        let mut at = 0;
+        for (start, length) in runs(&self.spans, spans) {
+            let _ = flat.narrow(0, start, length).g_add_(&values.narrow(0, at, length));
+            at += length;
+        }
+    }
+
+    /// The pieces of `spans` of a flat buffer, one behind another.
+    pub fn extract(&self, flat: &Tensor, spans: &[usize]) -> Tensor {
+        let pieces: Vec<Tensor> =
+            runs(&self.spans, spans).into_iter().map(|(start, length)| flat.narrow(0, start, length)).collect();
+        match pieces.as_slice() {
+            [] => flat.narrow(0, 0, 0),
+            [only] => only.shallow_clone(),
+            pieces => Tensor::cat(pieces, 0),
+        }
+    }
+
+    /// Runs `look` with other values in the parameters; puts the present ones back.
+    pub fn with<R>(&self, values: &Tensor, look: impl FnOnce() -> R) -> R {
+        let kept = self.flat.copy();
+        no_grad(|| self.flat.shallow_clone().copy_(values));
+        let result = look();
+        no_grad(|| self.flat.shallow_clone().copy_(&kept));
+        result
+    }
+
+    /// Runs `look`; puts buffers (running statistics) back as they were.
+    pub fn with_buffers_kept<R>(&self, look: impl FnOnce() -> R) -> R {
+        let kept: Vec<Tensor> = self.buffers.iter().map(|(_, buffer)| buffer.copy()).collect();
+        let result = look();
+        no_grad(|| {
+            for ((_, buffer), kept) in self.buffers.iter().zip(&kept) {
+                buffer.shallow_clone().copy_(kept);
+            }
+        });
+        result
     }
 
     /// Which parameters a scalar reaches, in order; frozen ones count as not reached.
     pub fn reached(&self, of: &Tensor) -> Vec<bool> {
-        self.partial_gradients(of, true).iter().map(Option::is_some).collect()
-    }
-
-    fn partial_gradients(&self, of: &Tensor, keep_graph: bool) -> Vec<Option<Tensor>> {
-        let learned: Vec<&Tensor> =
-            self.leaves.iter().zip(&self.spans).filter(|(_, span)| !span.frozen).map(|(leaf, _)| leaf).collect();
-        // A scalar that depends on no parameter has no tape: libtorch would refuse it.
-        let gradients =
-            if of.requires_grad() { Tensor::run_backward(&[of], &learned, keep_graph, false) } else { vec![] };
-        let mut gradients = gradients.into_iter();
-        self.spans
-            .iter()
-            .map(|span| if span.frozen { None } else { gradients.next().filter(Tensor::defined) })
-            .collect()
+        let learned = self.learned();
+        let leaves: Vec<&Tensor> = learned.iter().map(|&span| &self.leaves[span]).collect();
+        let found = if of.requires_grad() { Tensor::run_backward(&[of], &leaves, true, false) } else { vec![] };
+        let mut reached = vec![false; self.spans.len()];
+        for (span, gradient) in learned.into_iter().zip(found) {
+            reached[span] = gradient.defined();
+        }
+        reached
     }
 
     /// Per parameter its name, its length and whether it is frozen, in the order of the buffer.
@@ -171,6 +233,18 @@ impl Parameters {
     }
 }
 
+/// Where `spans` lie in the buffer, in their order, neighbours as one: (start, length).
+fn runs(all: &[Span], spans: &[usize]) -> Vec<(i64, i64)> {
+    let mut runs: Vec<(i64, i64)> = Vec::new();
+    for span in spans.iter().map(|&span| &all[span]) {
+        match runs.last_mut() {
+            Some((start, length)) if *start + *length == span.start => *length += span.length,
+            _ => runs.push((span.start, span.length)),
+        }
+    }
+    runs
+}
+
 /// Tensors by name, in order.
 type Named = Vec<(String, Tensor)>;
 
@@ -190,14 +264,18 @@ fn untie(named: Named) -> (Named, Vec<(String, usize)>) {
     (own, aliases)
 }
 
-fn frozen(names: &[&str], patterns: &[String]) -> Result<Vec<bool>, BadSetting> {
-    let mut frozen = vec![false; names.len()];
+/// Which names match one of `patterns`, the list under `setting`.
+///
+/// # Errors
+/// A pattern is no pattern or matches no name.
+pub(super) fn matching(names: &[&str], patterns: &[String], setting: &str) -> Result<Vec<bool>, BadSetting> {
+    let mut chosen = vec![false; names.len()];
     for (index, pattern) in patterns.iter().enumerate() {
-        let path = format!("model.freeze[{index}]");
+        let path = format!("{setting}[{index}]");
         let glob = Glob::new(pattern).map_err(|error| BadSetting::new(&path, error.to_string()))?.compile_matcher();
         let mut matched = false;
-        for (_, frozen) in names.iter().zip(&mut frozen).filter(|(name, _)| glob.is_match(name)) {
-            *frozen = true;
+        for (_, chosen) in names.iter().zip(&mut chosen).filter(|(name, _)| glob.is_match(name)) {
+            *chosen = true;
             matched = true;
         }
         if !matched {
@@ -207,8 +285,5 @@ fn frozen(names: &[&str], patterns: &[String]) -> Result<Vec<bool>, BadSetting> 
             )));
         }
     }
-    if !names.is_empty() && frozen.iter().all(|frozen| *frozen) {
-        return Err(BadSetting::new("model.freeze", "every parameter is frozen").remedy("leave at least one to train"));
-    }
-    Ok(frozen)
+    Ok(chosen)
 }

@@ -5,13 +5,10 @@ use crate::memory::{Handle, Memory};
 use anyhow::Result;
 use tch::{Device, Tensor};
 
-/// The name in [`Memory`] under which the number of finished updates stands (counts, `[1]`).
-pub const STEP: &str = "optimizer.step";
-
-/// The names in [`Memory`] of what a rule remembers. Each is a tensor laid out as the parameter buffer, so a checkpoint
-/// can cut it by parameter.
-pub fn moment_names(rule: &OptimizerKind) -> Vec<String> {
-    rule.state().iter().map(|(name, _)| format!("optimizer.{name}")).collect()
+/// The names in [`Memory`] of what a rule remembers under `scope`. Each is a tensor laid out as the parameter buffer, so a
+/// checkpoint can cut it by parameter.
+pub fn moment_names(rule: &OptimizerKind, scope: &str) -> Vec<String> {
+    rule.state().iter().map(|(name, _)| format!("{scope}.{name}")).collect()
 }
 
 /// A rule over a flat parameter buffer. What it remembers lives in [`Memory`].
@@ -33,7 +30,7 @@ struct Piece {
 }
 
 impl Flat {
-    /// Claims [`STEP`] and [`moment_names`] for a buffer such as `parameters` `[P]`.
+    /// Claims `SCOPE.step` (the number of finished updates) and [`moment_names`] for a buffer such as `parameters` `[P]`.
     ///
     /// The moments keep their storage for as long as this and the memory live; nothing else may replace it.
     ///
@@ -46,16 +43,18 @@ impl Flat {
         rule: OptimizerKind,
         segments: Vec<Segment>,
         parameters: &Tensor,
+        scope: &str,
         memory: &mut Memory,
     ) -> Result<Self> {
         let longest = longest_piece(parameters.device());
-        Self::claim_in_pieces(rule, segments, parameters, memory, longest)
+        Self::claim_in_pieces(rule, segments, parameters, scope, memory, longest)
     }
 
     fn claim_in_pieces(
         rule: OptimizerKind,
         segments: Vec<Segment>,
         parameters: &Tensor,
+        scope: &str,
         memory: &mut Memory,
         longest: i64,
     ) -> Result<Self> {
@@ -64,9 +63,9 @@ impl Flat {
             segments.iter().all(|s| s.start >= 0 && s.length > 0 && s.start + s.length <= length),
             "segments outside a buffer of {length}: {segments:?}"
         );
-        let step = memory.counts(STEP, &[0])?;
+        let step = memory.counts(&format!("{scope}.step"), &[0])?;
         let mut moments = Vec::new();
-        for (name, (_, initial)) in moment_names(&rule).iter().zip(rule.state()) {
+        for (name, (_, initial)) in moment_names(&rule, scope).iter().zip(rule.state()) {
             let handle = memory.tensor(name, Tensor::full([length], initial, options))?;
             moments.push(memory.get(handle).shallow_clone());
         }
@@ -155,7 +154,8 @@ mod tests {
             let (mut memory, mut parameters) =
                 (Memory::default(), Tensor::linspace(-1, 1, 64, (Kind::Double, Device::Cpu)));
             let rule: OptimizerKind = serde_yaml::from_str("{name: adam, amsgrad: true}")?;
-            let mut flat = Flat::claim_in_pieces(rule, segments.to_vec(), &parameters, &mut memory, longest)?;
+            let mut flat =
+                Flat::claim_in_pieces(rule, segments.to_vec(), &parameters, "optimizer", &mut memory, longest)?;
             for step in 0..5 {
                 let gradient = (&parameters * f64::from(step)).cos();
                 flat.step(&mut parameters, &gradient, 1.0, &mut memory);

@@ -20,7 +20,7 @@ pub use adagrad::Adagrad;
 pub use adam::Adam;
 pub use adamw::AdamW;
 pub use clip::clip_norm;
-pub use flat::{Flat, STEP, moment_names};
+pub use flat::{Flat, moment_names};
 pub use groups::{ParameterGroup, Segment, segments};
 pub use rmsprop::RmsProp;
 pub use schedule::*;

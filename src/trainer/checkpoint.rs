@@ -2,7 +2,7 @@
 
 use super::Trainer;
 use crate::memory::Memory;
-use crate::models::Parameters;
+use crate::models::{Parameters, Sharing, Span};
 use crate::tensor_file::TensorFile;
 use anyhow::Result;
 use serde_json::json;
@@ -21,7 +21,7 @@ impl Trainer<'_> {
     /// Writes the best weights, under the names of PyTorch's `state_dict`, if they are new.
     pub(super) fn save_best(&mut self) -> Result<()> {
         if self.best_is_new {
-            let weights = below("best", self.memory.save(), &self.parameters);
+            let weights = below("best", self.memory.save(), &self.parameters, self.sharing);
             self.run.save(
                 "best",
                 &weights,
@@ -45,41 +45,95 @@ impl Trainer<'_> {
         self.save_best()?;
         let mut tensors: Vec<(String, Tensor)> =
             self.parameters.named().into_iter().map(|(name, tensor)| (format!("model.{name}"), tensor)).collect();
-        tensors.extend(split(self.memory.save(), &self.parameters));
+        tensors.extend(split(self.memory.save(), &self.parameters, self.sharing));
         self.run.save("last", &tensors, &json!({"kind": "checkpoint", "step": step, "epoch": epoch}))?;
         self.clock.checkpoint = Some(Instant::now());
         Ok(())
     }
 }
 
-/// Memory that runs parallel to the flat parameters: an optimizer's moments, the best weights.
-fn is_flat(name: &str, tensor: &Tensor, parameters: &Parameters) -> bool {
-    (name == "best" || name.starts_with("optimizer."))
-        && tensor.kind() == parameters.flat.kind()
-        && tensor.size() == parameters.flat.size()
+/// A name and shape per parameter, in the order in which a tensor of memory holds them in its last dimension.
+struct Layout<'p>(Vec<&'p Span>);
+
+impl<'p> Layout<'p> {
+    /// All parameters: an optimizer's moments, the best weights.
+    fn whole(parameters: &'p Parameters) -> Self {
+        Self(parameters.spans.iter().collect())
+    }
+
+    /// The shared parameters: what a method remembers of gradients.
+    fn shared(parameters: &'p Parameters, sharing: &Sharing) -> Self {
+        Self(sharing.shared.iter().map(|&span| &parameters.spans[span]).collect())
+    }
+
+    fn length(&self) -> i64 {
+        self.0.iter().map(|span| span.length).sum()
+    }
+
+    /// `NAME` `[…, P]` as one `NAME.PARAMETER` `[…, shape]` per parameter.
+    fn split(&self, name: &str, tensor: &Tensor) -> Vec<(String, Tensor)> {
+        let leading = tensor.size()[..tensor.dim() - 1].to_vec();
+        let mut start = 0;
+        let cut = |span: &&Span| {
+            let shape = [leading.clone(), span.shape.clone()].concat();
+            let piece = tensor.narrow(-1, start, span.length).reshape(shape);
+            start += span.length;
+            (format!("{name}.{}", span.name), piece)
+        };
+        self.0.iter().map(cut).collect()
+    }
+
+    /// Puts every `NAME.PARAMETER` for which all parameters are there together again.
+    fn join(&self, prefix: &str, pieces: &mut HashMap<String, Tensor>) -> Vec<(String, Tensor)> {
+        let Some(first) = self.0.first() else { return vec![] };
+        let suffix = format!(".{}", first.name);
+        let is_ours = |name: &&String| name.starts_with(prefix);
+        let names: Vec<String> =
+            pieces.keys().filter(is_ours).filter_map(|name| name.strip_suffix(&suffix).map(String::from)).collect();
+        let mut whole = Vec::new();
+        for name in names {
+            let parts: Vec<String> = self.0.iter().map(|span| format!("{name}.{}", span.name)).collect();
+            if parts.iter().all(|part| pieces.contains_key(part)) {
+                let flat = |(span, part): (&&Span, &String)| {
+                    let piece = pieces.remove(part).expect("it is there");
+                    let leading = piece.size()[..piece.dim() - span.shape.len()].to_vec();
+                    piece.reshape([leading, vec![span.length]].concat())
+                };
+                whole.push((name, Tensor::cat(&self.0.iter().zip(&parts).map(flat).collect::<Vec<_>>(), -1)));
+            }
+        }
+        whole
+    }
 }
 
 /// Memory as a checkpoint stores it: `optimizer.exp_avg` becomes `optimizer.exp_avg.PARAMETER`, one per parameter.
-fn split(memory: Vec<(String, Tensor)>, parameters: &Parameters) -> Vec<(String, Tensor)> {
+fn split(memory: Vec<(String, Tensor)>, parameters: &Parameters, sharing: &Sharing) -> Vec<(String, Tensor)> {
+    let (whole, shared) = (Layout::whole(parameters), Layout::shared(parameters, sharing));
     let mut pieces = Vec::new();
     for (name, tensor) in memory {
-        if !is_flat(&name, &tensor, parameters) {
+        let is = |layout: &Layout| tensor.dim() > 0 && tensor.size().last() == Some(&layout.length());
+        let of_numbers = tensor.kind() == parameters.flat.kind();
+        if (name == "best" || name.starts_with("optimizer.")) && of_numbers && is(&whole) {
+            pieces.extend(whole.split(&name, &tensor));
+        } else if name.starts_with("method.") && of_numbers && is(&shared) {
+            pieces.extend(shared.split(&name, &tensor));
+        } else {
             pieces.push((name, tensor));
-            continue;
-        }
-        for span in &parameters.spans {
-            let piece = tensor.narrow(0, span.start, span.length).view(span.shape.as_slice());
-            pieces.push((format!("{name}.{}", span.name), piece));
         }
     }
     pieces
 }
 
 /// The memory below `prefix`, by the names of parameters and buffers.
-fn below(prefix: &str, memory: Vec<(String, Tensor)>, parameters: &Parameters) -> Vec<(String, Tensor)> {
+fn below(
+    prefix: &str,
+    memory: Vec<(String, Tensor)>,
+    parameters: &Parameters,
+    sharing: &Sharing,
+) -> Vec<(String, Tensor)> {
     let prefix = format!("{prefix}.");
     let named = |(name, tensor): (String, Tensor)| name.strip_prefix(&prefix).map(|name| (name.to_string(), tensor));
-    let mut found: Vec<(String, Tensor)> = split(memory, parameters).into_iter().filter_map(named).collect();
+    let mut found: Vec<(String, Tensor)> = split(memory, parameters, sharing).into_iter().filter_map(named).collect();
     for (alias, name) in parameters.aliases() {
         let tied = found.iter().find(|(n, _)| n == name).map(|(_, tensor)| (alias.to_string(), tensor.shallow_clone()));
         found.extend(tied);
@@ -91,29 +145,16 @@ fn below(prefix: &str, memory: Vec<(String, Tensor)>, parameters: &Parameters) -
 ///
 /// # Errors
 /// The weights do not fit the model.
-pub fn restore(archive: TensorFile, parameters: &mut Parameters) -> Result<Memory> {
+pub fn restore(archive: TensorFile, parameters: &mut Parameters, sharing: &Sharing) -> Result<Memory> {
     let (weights, memory): (Vec<_>, Vec<_>) =
         archive.tensors.into_iter().partition(|(name, _)| name.starts_with("model."));
     let weights: Vec<(String, Tensor)> =
         weights.into_iter().map(|(name, tensor)| (name["model.".len()..].to_string(), tensor)).collect();
     parameters.load(&weights, "the checkpoint")?;
-    Ok(Memory::restore(join(memory, parameters)))
-}
-
-fn join(memory: Vec<(String, Tensor)>, parameters: &Parameters) -> Vec<(String, Tensor)> {
-    let Some(first) = parameters.spans.first() else { return memory };
     let mut pieces: HashMap<String, Tensor> = memory.into_iter().collect();
-    let suffix = format!(".{}", first.name);
-    let prefixes: Vec<String> = pieces.keys().filter_map(|name| name.strip_suffix(&suffix).map(String::from)).collect();
-    let mut whole = Vec::new();
-    for prefix in prefixes {
-        let names: Vec<String> = parameters.spans.iter().map(|span| format!("{prefix}.{}", span.name)).collect();
-        if names.iter().all(|name| pieces.contains_key(name)) {
-            let parts: Vec<Tensor> =
-                names.iter().filter_map(|name| pieces.remove(name)).map(|t| t.reshape([-1])).collect();
-            whole.push((prefix, Tensor::cat(&parts, 0)));
-        }
-    }
+    let mut whole = Layout::whole(parameters).join("optimizer.", &mut pieces);
+    whole.extend(Layout::whole(parameters).join("best", &mut pieces));
+    whole.extend(Layout::shared(parameters, sharing).join("method.", &mut pieces));
     whole.extend(pieces);
-    whole
+    Ok(Memory::restore(whole))
 }

@@ -5,6 +5,7 @@ use crate::error::Mistake;
 use crate::record::Score;
 use crate::run;
 use anyhow::{Result, anyhow};
+use std::path::PathBuf;
 
 impl Trainer<'_> {
     /// The value of the selection metric among a split's scores.
@@ -49,12 +50,31 @@ impl Trainer<'_> {
     }
 
     fn diverged(&self, what: String) -> anyhow::Error {
-        let kept = match run::checkpoint(self.run.folder(), "last") {
-            last if last.exists() => format!("; the last checkpoint is kept: {}", last.display()),
-            _ => String::new(),
-        };
-        Mistake::new("training diverged", format!("{what}{kept}"))
+        let kept = self.kept().map(|last| format!("; the last checkpoint is kept: {}", last.display()));
+        Mistake::new("training diverged", what + &kept.unwrap_or_default())
             .remedy("lower optimizer.learning_rate, or set train.clip_norm, and train in another folder")
             .into()
+    }
+
+    /// A method's mistake, with what is left of the run and how to go on from it.
+    pub(super) fn with_way_on(&self, error: anyhow::Error) -> anyhow::Error {
+        let Some(last) = self.kept() else { return error };
+        match error.downcast::<Mistake>() {
+            Ok(Mistake { place, what, remedy }) => {
+                let way_on = format!(
+                    "another run goes on from the last checkpoint's weights with `model.initial: {}`",
+                    std::path::absolute(&last).unwrap_or(last).display()
+                );
+                Mistake::new(place, what)
+                    .remedy(remedy.map(|remedy| remedy + "; ").unwrap_or_default() + &way_on)
+                    .into()
+            }
+            Err(error) => error,
+        }
+    }
+
+    /// The checkpoint written last, if there is one.
+    fn kept(&self) -> Option<PathBuf> {
+        Some(run::checkpoint(self.run.folder(), "last")).filter(|last| last.exists())
     }
 }

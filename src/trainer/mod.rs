@@ -1,27 +1,34 @@
 //! Training: step, epoch, evaluate, stop.
 
+mod ahead;
 mod checkpoint;
+mod gradients;
 mod judge;
 mod measure;
 mod progress;
 mod results;
 mod settings;
+mod step;
 
+pub use ahead::Ahead;
+pub use gradients::GradientSummary;
 pub use measure::measure;
 pub use progress::Progress;
 pub use results::Results;
 pub use settings::*;
 
 use self::checkpoint::restore;
+use self::gradients::Gradients;
+use crate::balance::{Balancer, MethodSettings};
 use crate::data::{Dataset, Group, Loader};
 use crate::engine::Engine;
 use crate::error::Mistake;
 use crate::interval::Interval;
 use crate::memory::{Handle, Memory};
-use crate::methods::Method;
-use crate::models::{Mode, Model, Parameters};
-use crate::optim::{Better, Clock, Flat, Observation, OptimizerKind, ScheduleKind, Scheduler, Segment, clip_norm};
-use crate::record::{Event, Recorder, Score, SplitName, StepRecord};
+use crate::methods::Size;
+use crate::models::{Model, Parameters, Sharing};
+use crate::optim::{Better, Clock, Flat, Observation, OptimizerKind, ScheduleKind, Scheduler, Segment};
+use crate::record::{Event, Recorder, Score, SplitName};
 use crate::run::Run;
 use crate::tasks::Task;
 use crate::tensor_file::TensorFile;
@@ -43,8 +50,8 @@ pub struct Plan {
     pub stop: StopSettings,
     /// `checkpoint:`
     pub checkpoint: CheckpointSettings,
-    /// `record.every`
-    pub record_every: i64,
+    /// `record:`
+    pub record: RecordSettings,
     /// The run's seed.
     pub seed: u64,
 }
@@ -67,11 +74,13 @@ pub struct Parts<'a> {
     /// What differentiates.
     pub engine: &'a dyn Engine,
     /// What balances.
-    pub method: &'a Method,
+    pub method: &'a MethodSettings,
     /// What scales the learning rates.
     pub schedule: ScheduleKind,
     /// The model's parameters, flat.
     pub parameters: Parameters,
+    /// Which of them the tasks share.
+    pub sharing: &'a Sharing,
     /// The update rule.
     pub optimizer: OptimizerKind,
     /// Which parameters it updates, at which settings.
@@ -86,11 +95,15 @@ pub struct Trainer<'a> {
     tasks: &'a [Task],
     model: &'a dyn Model,
     engine: &'a dyn Engine,
-    method: &'a Method,
+    method: &'a MethodSettings,
+    balancer: Balancer<'a>,
     schedule: Scheduler,
     /// The model's parameters.
     pub parameters: Parameters,
+    sharing: &'a Sharing,
     optimizer: Flat,
+    /// The method's own parameters, and what moves them.
+    learned: Option<(Handle, Flat)>,
     learning_rate: f64,
     loader: Loader,
     dataset: &'a Dataset,
@@ -98,6 +111,7 @@ pub struct Trainer<'a> {
     pub memory: Memory,
     /// The place in the run.
     pub progress: Progress,
+    gradients: Gradients,
     recorded_bytes: Handle,
     recorder: Box<dyn Recorder + 'a>,
     run: &'a Run,
@@ -127,16 +141,27 @@ impl<'a> Trainer<'a> {
         recorder: Box<dyn Recorder + 'a>,
         run: &'a Run,
     ) -> Result<Self> {
-        let Parts { tasks, model, engine, method, schedule, mut parameters, optimizer, segments, fingerprint } = parts;
+        let Parts { tasks, model, engine, method, schedule, mut parameters, sharing, .. } = parts;
+        let Parts { optimizer, segments, fingerprint, .. } = parts;
         let best_is_new = checkpoint.is_some(); // the file may be newer than the checkpoint
         let mut memory = match checkpoint {
-            Some(archive) => restore(archive, &mut parameters)?,
+            Some(archive) => restore(archive, &mut parameters, sharing)?,
             None => Memory::default(),
         };
         let learning_rate = optimizer.learning_rate();
-        let optimizer = Flat::claim(optimizer, segments, &parameters.flat, &mut memory)?;
+        let names: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
+        let size = Size {
+            tasks: tasks.len(),
+            columns: sharing.columns.clone(),
+            kind: parameters.flat.kind(),
+            device: parameters.flat.device(),
+        };
+        let balancer = Balancer::claim(method, &names, plan.seed, &size, &mut memory)?;
+        let learned = learned(&balancer, &optimizer, &mut memory)?;
+        let optimizer = Flat::claim(optimizer, segments, &parameters.flat, "optimizer", &mut memory)?;
         let schedule = Scheduler::claim(schedule, &mut memory)?;
         let progress = Progress::claim(&mut memory, &parameters, tasks.len())?;
+        let gradients = Gradients::claim(&mut memory, tasks.len())?;
         let recorded_bytes = memory.counts("record.bytes", &[0])?;
         let data = memory.counts("data.fingerprint", &[fingerprint])?;
         if memory.count(data)[0] != fingerprint {
@@ -161,14 +186,18 @@ impl<'a> Trainer<'a> {
             model,
             engine,
             method,
+            balancer,
             schedule,
             parameters,
+            sharing,
             optimizer,
+            learned,
             learning_rate,
             loader,
             dataset,
             memory,
             progress,
+            gradients,
             recorded_bytes,
             recorder,
             run,
@@ -182,6 +211,18 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// A loss that is not finite, a record or a checkpoint that cannot be written.
     pub fn train(&mut self, interrupt: &AtomicBool) -> Result<Outcome> {
+        self.train_watched(interrupt, &mut |_| Ok(()))
+    }
+
+    /// The same; `watch` looks at the trainer before every step.
+    ///
+    /// # Errors
+    /// As [`train`](Self::train), and those of `watch`.
+    pub fn train_watched(
+        &mut self,
+        interrupt: &AtomicBool,
+        watch: &mut dyn FnMut(&mut Self) -> Result<()>,
+    ) -> Result<Outcome> {
         let outcome = loop {
             if let Some(reason) = self.ended() {
                 break Outcome::Finished(reason);
@@ -189,6 +230,7 @@ impl<'a> Trainer<'a> {
             if interrupt.load(Ordering::Relaxed) {
                 break Outcome::Interrupted;
             }
+            watch(self)?;
             self.step()?;
             let epoch_ended = self.progress.step_in_epoch(&self.memory) == self.loader.steps_per_epoch();
             if epoch_ended {
@@ -223,66 +265,15 @@ impl<'a> Trainer<'a> {
         self.save_best()
     }
 
-    /// One update.
-    fn step(&mut self) -> Result<()> {
-        let (step, epoch) = (self.progress.step(&self.memory), self.progress.epoch(&self.memory));
-        let batch = self.loader.batch(epoch, self.progress.step_in_epoch(&self.memory));
-        let mode = Mode::Train { seed: self.plan.seed, step: step as u64, group: 0 };
-        let mut evaluation = self.engine.evaluate(&batch, &self.parameters, mode)?;
-        let (losses, normalizers) = (evaluation.losses().to_vec(), evaluation.normalizers().to_vec());
-        self.refuse_divergence(&losses, step)?;
-        let weights = self.method.weights(&losses);
-        let mut gradient = evaluation.pull_back(&weights); // [P]
-        drop(evaluation);
-        let factor = self.schedule.factor(&self.schedule_clock(), &self.memory);
-        let due = step % self.plan.record_every == 0;
-        // With all tasks absent there is no step: no update, and nothing moves but the place.
-        let norm = if losses.iter().any(Option::is_some) {
-            let norm = match self.plan.train.clip_norm {
-                Some(limit) => clip_norm(&mut gradient, limit),
-                None if due => gradient.norm().double_value(&[]),
-                None => f64::NAN,
-            };
-            self.optimizer.step(&mut self.parameters.flat, &gradient, factor, &mut self.memory);
-            norm
-        } else {
-            0.0
-        };
-        if due {
-            self.record_step(step, epoch, &losses, &weights, factor, norm)?;
-        }
-        self.progress.advance(&mut self.memory, &losses, &normalizers);
-        Ok(())
-    }
-
-    fn record_step(
-        &mut self,
-        step: i64,
-        epoch: i64,
-        losses: &[Option<f64>],
-        weights: &[Option<f64>],
-        factor: f64,
-        gradient_norm: f64,
-    ) -> Result<()> {
-        let (since, at) = std::mem::replace(&mut self.clock.recorded, (Instant::now(), step));
-        let steps = (step - at).max(1) as f64;
-        self.recorder.record(&Event::Step(&StepRecord {
-            step,
-            epoch,
-            losses,
-            total: sum(losses),
-            weights,
-            learning_rate: self.learning_rate * factor,
-            gradient_norm,
-            milliseconds: since.elapsed().as_secs_f64() * 1e3 / steps,
-        }))
-    }
-
     /// Closes an epoch: the tasks' mean losses, the parameters' histograms.
     fn end_epoch(&mut self) -> Result<()> {
         let epoch = self.progress.epoch(&self.memory);
         let means = self.progress.close_epoch(&mut self.memory);
+        self.balancer.end_epoch(&mut self.memory);
         let step = self.progress.step(&self.memory);
+        if let Some(mean) = self.gradients.close_epoch(&mut self.memory) {
+            self.recorder.record(&Event::Cosines { step, mean: &mean })?;
+        }
         let scores = self.train_scores(&means);
         self.recorder.record(&Event::Scores { step, epoch, split: SplitName::Train, scores: &scores })?;
         self.recorder.record(&Event::Parameters { step, tensors: &self.parameters.named() })
@@ -379,6 +370,15 @@ impl<'a> Trainer<'a> {
     pub fn seconds(&self) -> f64 {
         self.clock.before + self.clock.start.elapsed().as_secs_f64()
     }
+}
+
+/// What moves the method's own parameters: the run's optimizer at its learning rate, without weight decay.
+fn learned(balancer: &Balancer, rule: &OptimizerKind, memory: &mut Memory) -> Result<Option<(Handle, Flat)>> {
+    let Some(handle) = balancer.learned() else { return Ok(None) };
+    let values = memory.get(handle).shallow_clone();
+    let segment = Segment { start: 0, length: values.size1()?, learning_rate: rule.learning_rate(), weight_decay: 0.0 };
+    let optimizer = Flat::claim(rule.clone(), vec![segment], &values, "method.optimizer", memory)?;
+    Ok(Some((handle, optimizer)))
 }
 
 /// The sum of the losses that are there; `None` where there is none.

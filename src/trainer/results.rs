@@ -1,6 +1,6 @@
 //! What a run came to: the best weights measured, test for the first and only time.
 
-use super::Trainer;
+use super::{GradientSummary, Trainer};
 use crate::data::Group;
 use crate::record::{Event, Score, SplitName};
 use anyhow::Result;
@@ -16,8 +16,8 @@ pub struct Results {
     pub parameters: i64,
     /// Wall time of training, over all processes.
     pub seconds: f64,
-    /// Backward passes through the model.
-    pub backward_passes: i64,
+    /// What the gradients were like and what they cost.
+    pub gradients: GradientSummary,
     /// The best value of the selection metric, if validation was measured.
     pub best_value: Option<f64>,
     /// The updates that the best weights have seen.
@@ -57,7 +57,7 @@ impl Trainer<'_> {
             epochs: self.progress.epoch(&self.memory),
             parameters: self.parameters.flat.numel() as i64,
             seconds,
-            backward_passes: steps,
+            gradients: self.gradients.summary(&self.memory),
             best_value: self.progress.best(&self.memory),
             best_step: step,
             best_epoch: epoch,

@@ -21,6 +21,9 @@ pub struct TrainSettings {
     /// Rows per step (per task, where tasks have their own inputs).
     #[serde(with = "crate::settings::AtLeastOne")]
     pub batch_size: u64,
+    /// So many batches make one update together: their losses are means over all of their rows, as if they were one batch.
+    #[serde(with = "crate::settings::AtLeastOne")]
+    pub accumulate: u64,
     /// A new random order every epoch; `false` keeps the order of the file.
     pub shuffle: bool,
     /// Leave out the last batch of an epoch when it is short.
@@ -39,6 +42,7 @@ impl Default for TrainSettings {
             steps: None,
             time: None,
             batch_size: 64,
+            accumulate: 1,
             shuffle: true,
             drop_last: false,
             combine: Combine::default(),
@@ -122,12 +126,17 @@ pub struct RecordSettings {
     /// Record every so many steps.
     #[serde(with = "crate::settings::AtLeastOne")]
     pub every: u64,
+    /// Look at every task's gradient every so many steps: norms, cosines, conflicts. Costs a backward pass per task, except
+    /// with methods that read gradients anyway: these look at each recorded step unasked (with `gradients: representation`
+    /// at those of the representation).
+    #[serde(with = "crate::settings::optional::AtLeastOne", skip_serializing_if = "Option::is_none")]
+    pub gradients: Option<u64>,
     /// Write event files for TensorBoard.
     pub tensorboard: bool,
 }
 
 impl Default for RecordSettings {
     fn default() -> Self {
-        Self { every: 10, tensorboard: true }
+        Self { every: 10, gradients: None, tensorboard: true }
     }
 }

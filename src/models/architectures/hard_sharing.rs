@@ -40,6 +40,10 @@ impl Encoder for Shared {
         tasks.iter().map(|_| z.shallow_clone()).collect()
     }
 
+    fn is_one_for_all(&self) -> bool {
+        true
+    }
+
     fn width(&self, _task: usize) -> i64 {
         self.chain.width(self.inputs)
     }

@@ -15,6 +15,11 @@ pub trait Encoder {
     /// The representations `[N, width]` of `tasks`, in their order.
     fn representations(&self, x: &Tensor, tasks: &[usize], mode: Mode) -> Vec<Tensor>;
 
+    /// Whether every task reads the same representation.
+    fn is_one_for_all(&self) -> bool {
+        false
+    }
+
     /// The width of a task's representation.
     fn width(&self, task: usize) -> i64;
 

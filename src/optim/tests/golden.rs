@@ -15,7 +15,7 @@ fn trajectory(rule: &OptimizerKind, kind: Kind) -> Result<Vec<[f64; 3]>> {
     let mut memory = Memory::default();
     let mut parameters = Tensor::from_slice(&[1.0, -2.0, 0.5]).to_kind(kind);
     let named = [("trunk".to_string(), 2, false), ("head".to_string(), 1, false)];
-    let mut flat = Flat::claim(rule.clone(), segments(&named, rule)?, &parameters, &mut memory)?;
+    let mut flat = Flat::claim(rule.clone(), segments(&named, rule)?, &parameters, "optimizer", &mut memory)?;
     let mut shown = Vec::new();
     for step in 1..=12 {
         flat.step(&mut parameters, &gradient(step, kind), 1.0, &mut memory);

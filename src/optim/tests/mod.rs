@@ -32,7 +32,7 @@ fn claim(rule: &OptimizerKind, parameters: &Tensor, memory: &mut Memory) -> Resu
         learning_rate: factor * rule.learning_rate(),
         weight_decay: rule.weight_decay(),
     });
-    Flat::claim(rule.clone(), segments.to_vec(), parameters, memory)
+    Flat::claim(rule.clone(), segments.to_vec(), parameters, "optimizer", memory)
 }
 
 fn train(flat: &mut Flat, parameters: &mut Tensor, memory: &mut Memory, steps: std::ops::Range<i64>) {
@@ -78,7 +78,7 @@ fn what_a_rule_remembers_stands_in_memory_under_its_name() -> Result<()> {
         train(&mut flat, &mut parameters, &mut memory, 0..3);
         let saved = memory.save();
         let names: Vec<_> = saved.iter().map(|(name, _)| name.clone()).collect();
-        assert_eq!(names, [vec![STEP.to_string()], moment_names(&rule)].concat());
+        assert_eq!(names, [vec!["optimizer.step".to_string()], moment_names(&rule, "optimizer")].concat());
         for (name, moment) in &saved[1..] {
             assert_eq!((moment.size(), moment.kind()), (vec![LENGTH], Kind::Float), "{name}");
             assert!(moment.std(true).double_value(&[]) > 0.0, "{rule:?}: {name} never moved");
