@@ -121,7 +121,7 @@ impl Lines {
                 None
             }
             Event::EpochEnd { step, epoch, seconds } => Some(self.epoch(*step, *epoch, *seconds)),
-            Event::Step(_) | Event::Parameters { .. } | Event::End { .. } => None,
+            Event::Step(_) | Event::Cosines { .. } | Event::Parameters { .. } | Event::End { .. } => None,
         }
     }
 

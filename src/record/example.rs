@@ -1,6 +1,6 @@
 //! A small run to record, for the tests of the recorders.
 
-use super::{GraphNode, Header, Hyperparameter, Score, StepRecord};
+use super::{GradientRecord, GraphNode, Header, Hyperparameter, Score, StepRecord, UpdateRecord};
 
 /// What a [`Header`] borrows.
 pub struct Example {
@@ -72,6 +72,22 @@ pub fn step<'a>(step: i64, losses: &'a [Option<f64>], weights: &'a [Option<f64>]
         learning_rate: 1e-3,
         gradient_norm: 0.5,
         milliseconds: 0.25,
+        update: None,
+    }
+}
+
+/// What became of two tasks' gradients that conflict.
+pub fn update() -> UpdateRecord {
+    UpdateRecord {
+        norm: 0.5,
+        cosine_to_mean: Some(0.75),
+        backward_passes: 2,
+        milliseconds: 0.125,
+        gradients: Some(GradientRecord {
+            norms: vec![Some(2.0), Some(0.5)],
+            cosines: vec![vec![Some(1.0), Some(-0.25)], vec![Some(-0.25), Some(1.0)]],
+            conflicting_pairs: Some(1.0),
+        }),
     }
 }
 

@@ -1,11 +1,12 @@
 //! `metrics.jsonl`: every recorded number at full precision, one JSON object a line.
 
-use super::{Event, Header, Recorder, SplitName, StepRecord};
+use super::{Event, Header, Recorder, SplitName, StepRecord, UpdateRecord};
 use crate::error::Mistake;
 use anyhow::Result;
 use serde_json::to_writer;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
 
 /// Writes lines such as `{"step":12,"epoch":0,"split":"train","task":"task1","metric":"loss","value":0.6931471805599453}`.
@@ -15,7 +16,13 @@ use std::path::{Path, PathBuf};
 /// and `"-Infinity"`.
 ///
 /// A recorded step gives, all with the split `train`: `loss` per task, `weight` per task, and for the task `total`
-/// `loss`, `learning_rate` and `gradient_norm`. Times are left out: two equal runs write equal files, byte by byte.
+/// `loss`, `learning_rate` and `gradient_norm`. Unless every task is absent, it goes on with `total`'s `update_norm` (of
+/// the direction that the method gave the shared parameters), `update_cosine` (to the mean of the tasks' gradients) and
+/// `backward_passes`. Where the tasks' gradients were looked at, there follow `gradient_norm` per task,
+/// `gradient_cosines` per task, whose value is a list with the cosine to every task in order, and `total`'s
+/// `conflicting_pairs` (the share of negative cosines among the pairs of present tasks).
+///
+/// Times are left out: two equal runs write equal files, byte by byte.
 #[derive(Debug)]
 pub struct JsonLines {
     path: PathBuf,
@@ -58,17 +65,33 @@ impl JsonLines {
 
     fn step(&mut self, record: &StepRecord) -> io::Result<()> {
         let start = line_start(record.step, record.epoch, SplitName::Train);
-        for (metric, values) in [("loss", record.losses), ("weight", record.weights)] {
-            for (task, value) in self.tasks.iter().zip(values) {
-                line(&mut self.lines, &start, task, metric, *value)?;
-            }
+        self.per_task(&start, "loss", record.losses)?;
+        self.per_task(&start, "weight", record.weights)?;
+        self.total(&start, "loss", record.total)?;
+        self.total(&start, "learning_rate", Some(record.learning_rate))?;
+        self.total(&start, "gradient_norm", Some(record.gradient_norm))?;
+        record.update.as_ref().map_or(Ok(()), |update| self.update(&start, update))
+    }
+
+    fn update(&mut self, start: &[u8], update: &UpdateRecord) -> io::Result<()> {
+        self.total(start, "update_norm", Some(update.norm))?;
+        self.total(start, "update_cosine", update.cosine_to_mean)?;
+        self.total(start, "backward_passes", Some(update.backward_passes as f64))?;
+        let Some(gradients) = &update.gradients else { return Ok(()) };
+        self.per_task(start, "gradient_norm", &gradients.norms)?;
+        for (task, cosines) in self.tasks.iter().zip(&gradients.cosines) {
+            line(&mut self.lines, start, task, "gradient_cosines", |lines| list(lines, cosines))?;
         }
-        let totals = [
-            ("loss", record.total),
-            ("learning_rate", Some(record.learning_rate)),
-            ("gradient_norm", Some(record.gradient_norm)),
-        ];
-        totals.iter().try_for_each(|(metric, value)| line(&mut self.lines, &start, b"\"total\"", metric, *value))
+        self.total(start, "conflicting_pairs", gradients.conflicting_pairs)
+    }
+
+    fn per_task(&mut self, start: &[u8], metric: &str, values: &[Option<f64>]) -> io::Result<()> {
+        let mut tasks = self.tasks.iter().zip(values);
+        tasks.try_for_each(|(task, value)| line(&mut self.lines, start, task, metric, |lines| number(lines, *value)))
+    }
+
+    fn total(&mut self, start: &[u8], metric: &str, value: Option<f64>) -> io::Result<()> {
+        line(&mut self.lines, start, b"\"total\"", metric, |lines| number(lines, value))
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -86,10 +109,13 @@ impl Recorder for JsonLines {
             Event::Scores { step, epoch, split, scores } => {
                 let start = line_start(*step, *epoch, *split);
                 for score in *scores {
-                    line(&mut self.lines, &start, &serde_json::to_vec(&score.task)?, score.metric, score.value)?;
+                    let task = serde_json::to_vec(&score.task)?;
+                    line(&mut self.lines, &start, &task, score.metric, |lines| number(lines, score.value))?;
                 }
             }
-            Event::Parameters { .. } | Event::EpochEnd { .. } | Event::End { .. } => return Ok(()),
+            Event::Cosines { .. } | Event::Parameters { .. } | Event::EpochEnd { .. } | Event::End { .. } => {
+                return Ok(());
+            }
         }
         self.write().map_err(|error| unwritten(&self.path, &error).into())
     }
@@ -110,18 +136,38 @@ fn line_start(step: i64, epoch: i64, split: SplitName) -> Vec<u8> {
 }
 
 /// One line; `task` is a JSON string already, a metric's name needs no escapes.
-fn line(lines: &mut Vec<u8>, start: &[u8], task: &[u8], metric: &str, value: Option<f64>) -> io::Result<()> {
+fn line(
+    lines: &mut Vec<u8>,
+    start: &[u8],
+    task: &[u8],
+    metric: &str,
+    value: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+) -> io::Result<()> {
     for part in [start, task, b",\"metric\":\"", metric.as_bytes(), b"\",\"value\":"] {
         lines.extend_from_slice(part);
     }
+    value(lines)?;
+    lines.extend_from_slice(b"}\n");
+    Ok(())
+}
+
+fn list(lines: &mut Vec<u8>, values: &[Option<f64>]) -> io::Result<()> {
+    for (value, separator) in values.iter().zip(iter::once(b'[').chain(iter::repeat(b','))) {
+        lines.push(separator);
+        number(lines, *value)?;
+    }
+    lines.push(b']');
+    Ok(())
+}
+
+fn number(lines: &mut Vec<u8>, value: Option<f64>) -> io::Result<()> {
     match value {
         None => lines.extend_from_slice(b"null"),
-        Some(value) if value.is_finite() => to_writer(&mut *lines, &value)?,
+        Some(value) if value.is_finite() => to_writer(lines, &value)?,
         Some(value) if value.is_nan() => lines.extend_from_slice(b"\"NaN\""),
         Some(value) if value > 0.0 => lines.extend_from_slice(b"\"Infinity\""),
         Some(_) => lines.extend_from_slice(b"\"-Infinity\""),
     }
-    lines.extend_from_slice(b"}\n");
     Ok(())
 }
 
@@ -157,7 +203,8 @@ fn unwritten(path: &Path, error: &io::Error) -> Mistake {
 
 #[cfg(test)]
 mod tests {
-    use super::super::example::{Example, score, step};
+    use super::super::GradientRecord;
+    use super::super::example::{Example, score, step, update};
     use super::*;
 
     fn recorded(path: &Path, keep: Option<u64>, events: &[Event]) -> Result<u64> {
@@ -211,6 +258,52 @@ mod tests {
 "#
         );
         assert_eq!(bytes, text.len() as u64);
+        assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+        Ok(())
+    }
+
+    #[test]
+    fn what_became_of_the_gradients_follows_the_losses() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("metrics.jsonl");
+        let record = |number, update| StepRecord { update: Some(update), ..step(number, &[None, None], &[None, None]) };
+        let alone =
+            GradientRecord { norms: vec![Some(0.0), None], cosines: vec![vec![None; 2]; 2], conflicting_pairs: None };
+        let alone = UpdateRecord { cosine_to_mean: None, gradients: Some(alone), ..update() };
+        let unseen = UpdateRecord { gradients: None, ..update() };
+        let records = [record(7, update()), record(8, alone), record(9, unseen)];
+        recorded(&path, None, &records.each_ref().map(Event::Step))?;
+        let text = std::fs::read_to_string(&path)?;
+        let lines: Vec<&str> =
+            text.lines().filter_map(|line| line.split_once(r#""split":"train","task":"#)).map(|(_, end)| end).collect();
+        assert_eq!(
+            lines[7..15].join("\n"),
+            r#""total","metric":"update_norm","value":0.5}
+"total","metric":"update_cosine","value":0.75}
+"total","metric":"backward_passes","value":2.0}
+"task1","metric":"gradient_norm","value":2.0}
+"task2","metric":"gradient_norm","value":0.5}
+"task1","metric":"gradient_cosines","value":[1.0,-0.25]}
+"task2","metric":"gradient_cosines","value":[-0.25,1.0]}
+"total","metric":"conflicting_pairs","value":1.0}"#
+        );
+        assert_eq!(
+            lines[22..30].join("\n"),
+            r#""total","metric":"update_norm","value":0.5}
+"total","metric":"update_cosine","value":null}
+"total","metric":"backward_passes","value":2.0}
+"task1","metric":"gradient_norm","value":0.0}
+"task2","metric":"gradient_norm","value":null}
+"task1","metric":"gradient_cosines","value":[null,null]}
+"task2","metric":"gradient_cosines","value":[null,null]}
+"total","metric":"conflicting_pairs","value":null}"#
+        );
+        assert_eq!(
+            lines[37..].join("\n"),
+            r#""total","metric":"update_norm","value":0.5}
+"total","metric":"update_cosine","value":0.75}
+"total","metric":"backward_passes","value":2.0}"#
+        );
         assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
         Ok(())
     }

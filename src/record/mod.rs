@@ -87,6 +87,32 @@ pub struct GraphNode {
     pub shape: Vec<i64>,
 }
 
+/// What the tasks' gradients were like at a step. Entries of absent tasks are `None`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GradientRecord {
+    /// Per task `[T]` the norm of its gradient.
+    pub norms: Vec<Option<f64>>,
+    /// The cosine of every pair `[T][T]`; `None` too where a gradient is zero.
+    pub cosines: Vec<Vec<Option<f64>>>,
+    /// The share of the present pairs whose cosine is negative; `None` with fewer than two tasks present.
+    pub conflicting_pairs: Option<f64>,
+}
+
+/// What became of the tasks' gradients at a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpdateRecord {
+    /// Norm of the direction that the method gave the shared parameters, before clipping.
+    pub norm: f64,
+    /// Its cosine to the mean of the tasks' gradients; `None` where one of the two is zero.
+    pub cosine_to_mean: Option<f64>,
+    /// Backward passes that the step took.
+    pub backward_passes: u64,
+    /// Wall time of the method itself at this step in milliseconds, without forward and backward passes.
+    pub milliseconds: f64,
+    /// Present if they were looked at.
+    pub gradients: Option<GradientRecord>,
+}
+
 /// One recorded step. `step` is the number of updates that the parameters had seen.
 pub struct StepRecord<'a> {
     /// Updates made before this one.
@@ -105,6 +131,8 @@ pub struct StepRecord<'a> {
     pub gradient_norm: f64,
     /// Wall time of the step in milliseconds, averaged since the last record.
     pub milliseconds: f64,
+    /// What the method made; `None` where every task is absent.
+    pub update: Option<UpdateRecord>,
 }
 
 /// One measured value. Written as `SPLIT/TASK/METRIC`; `task` is `total` for values over all tasks.
@@ -139,6 +167,13 @@ pub enum Event<'a> {
         step: i64,
         /// By name; views, possibly on a device.
         tensors: &'a [(String, Tensor)],
+    },
+    /// The mean over an epoch's recorded steps of each pair's cosine `[T][T]`, for a picture; sent where there is one.
+    Cosines {
+        /// Updates made.
+        step: i64,
+        /// `None` where a pair never was together.
+        mean: &'a [Vec<Option<f64>>],
     },
     /// An epoch is over.
     EpochEnd {

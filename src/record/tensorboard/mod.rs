@@ -7,16 +7,19 @@ mod hparams;
 mod summaries;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use super::{Event, Header, Recorder, Score, SplitName, StepRecord};
 use crate::error::note;
+use crate::picture::Heatmap;
 use anyhow::Result;
 use file::EventFile;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use summaries::scalar;
+use summaries::{image, scalar};
 use tch::Tensor;
+use update::UpdateTags;
 
 /// What was recorded is on disk after so long, at the latest with the next event.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,8 +31,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// | `train/loss/TASK`, `train/loss/total` | loss of the batch before the update | recorded steps |
 /// | `train/weight/TASK` | weight in the update | recorded steps |
 /// | `train/learning_rate` | after the schedule | recorded steps |
-/// | `gradient/norm/total` | norm of the whole gradient, before clipping | recorded steps |
+/// | `gradients/norm/total` | norm of the whole gradient, before clipping | recorded steps |
 /// | `time/step_ms` | wall time of a step | recorded steps |
+/// | `update/norm` | norm of the direction that the method gave the shared parameters | recorded steps |
+/// | `update/cosine_to_mean` | its cosine to the mean of the tasks' gradients | recorded steps |
+/// | `method/milliseconds` | wall time of the method alone | recorded steps |
+/// | `method/backward_passes` | backward passes of a step | recorded steps |
+/// | `gradients/norm/TASK` | norm of the task's gradient | steps whose gradients are looked at |
+/// | `gradients/cosine/TASK1/TASK2` | cosine of two tasks' gradients; with up to eight tasks | the same steps |
+/// | `gradients/conflicting_pairs` | share of the pairs with a negative cosine | the same steps |
+/// | `gradients/cosines` | picture of all cosines, means over the epoch | epoch ends |
 /// | `memory/rss_mb` | resident memory of the process, 10⁶ bytes | epoch ends |
 /// | `SPLIT/TASK/METRIC` | measured on whole splits | evaluations |
 /// | `parameters/NAME` | histogram of the finite values | epoch ends |
@@ -44,8 +55,10 @@ pub struct TensorBoard {
     file: Option<EventFile>,
     warning: Option<String>,
     flushed: Instant,
+    tasks: Vec<String>,
     loss_tags: Vec<String>,
     weight_tags: Vec<String>,
+    update_tags: UpdateTags,
 }
 
 impl TensorBoard {
@@ -68,8 +81,10 @@ impl TensorBoard {
             file: Some(file),
             warning: None,
             flushed: Instant::now(),
+            tasks: header.tasks.to_vec(),
             loss_tags: tags("loss"),
             weight_tags: tags("weight"),
+            update_tags: UpdateTags::new(header.tasks),
         }
     }
 
@@ -119,9 +134,10 @@ impl TensorBoard {
         values.extend(record.total.map(|total| scalar("train/loss/total", total)));
         values.extend([
             scalar("train/learning_rate", record.learning_rate),
-            scalar("gradient/norm/total", record.gradient_norm),
+            scalar("gradients/norm/total", record.gradient_norm),
             scalar("time/step_ms", record.milliseconds),
         ]);
+        values.extend(record.update.iter().flat_map(|update| self.update_tags.scalars(update)));
         self.write(|file| file.values(record.step, values));
     }
 
@@ -142,6 +158,15 @@ impl TensorBoard {
                 self.write(|file| file.values(step, vec![histogram]));
             }
         }
+    }
+
+    fn cosines(&mut self, step: i64, mean: &[Vec<Option<f64>>]) -> Result<()> {
+        if self.file.is_none() {
+            return Ok(());
+        }
+        let picture = Heatmap::new(&self.tasks, mean, "mean cosines of the tasks' gradients")?.png()?;
+        self.write(|file| file.values(step, vec![image("gradients/cosines", picture)]));
+        Ok(())
     }
 
     fn end(&mut self, finished: bool) {
@@ -169,6 +194,7 @@ impl Recorder for TensorBoard {
                     self.write(|file| file.values(*step, vec![scalar("memory/rss_mb", megabytes)]));
                 }
             }
+            Event::Cosines { step, mean } => self.cosines(*step, mean)?,
             Event::End { finished } => self.end(*finished),
         }
         if self.flushed.elapsed() >= PATIENCE {

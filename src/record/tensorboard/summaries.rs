@@ -1,10 +1,12 @@
-//! Values for the dashboards of scalars, text and custom scalars.
+//! Values for the dashboards of scalars, images, text and custom scalars.
 
+use super::update::pairs_are_shown;
+use crate::picture::Png;
 use crate::record::Header;
 use protobuf::Message;
 use std::io;
 use tensorboard_proto::layout::{Category, Chart, Layout, MultilineChartContent};
-use tensorboard_proto::summary::{Summary_Value, SummaryMetadata, SummaryMetadata_PluginData};
+use tensorboard_proto::summary::{Summary_Image, Summary_Value, SummaryMetadata, SummaryMetadata_PluginData};
 use tensorboard_proto::tensor::TensorProto;
 use tensorboard_proto::tensor_shape::{TensorShapeProto, TensorShapeProto_Dim};
 use tensorboard_proto::types::DataType;
@@ -13,6 +15,19 @@ pub fn scalar(tag: &str, value: f64) -> Summary_Value {
     let mut summary = Summary_Value::new();
     summary.set_tag(tag.into());
     summary.set_simple_value(value as f32);
+    summary
+}
+
+pub fn image(tag: &str, picture: Png) -> Summary_Value {
+    let mut image = Summary_Image::new();
+    image.set_width(picture.width as i32);
+    image.set_height(picture.height as i32);
+    // Red, green and blue.
+    image.set_colorspace(3);
+    image.set_encoded_image_string(picture.bytes);
+    let mut summary = Summary_Value::new();
+    summary.set_tag(tag.into());
+    summary.set_image(image);
     summary
 }
 
@@ -52,9 +67,31 @@ pub fn layout(header: &Header) -> io::Result<Summary_Value> {
     if !metrics.is_empty() {
         categories.push(category("metrics", metrics));
     }
+    categories.extend([gradients(header.tasks.len()), update()]);
     layout.set_category(categories.into());
     let bytes = layout.write_to_bytes().map_err(io::Error::other)?;
     Ok(of_plugin("custom_scalars", "custom_scalars__config__", vec![], string(bytes)))
+}
+
+/// Empty in a run that does not look at them; but all runs must have one layout.
+fn gradients(tasks: usize) -> Category {
+    let mut charts = vec![chart("norm", "gradients/norm/.+")];
+    if pairs_are_shown(tasks) {
+        charts.push(chart("cosine", "gradients/cosine/.+"));
+    }
+    if tasks > 1 {
+        charts.push(chart("conflicting pairs", "gradients/conflicting_pairs$"));
+    }
+    category("gradients", charts)
+}
+
+fn update() -> Category {
+    let charts = [
+        chart("norm", "update/norm$"),
+        chart("cosine to the mean gradient", "update/cosine_to_mean$"),
+        chart("milliseconds of the method", "method/milliseconds$"),
+    ];
+    category("update", charts.into())
 }
 
 fn category(title: &str, charts: Vec<Chart>) -> Category {

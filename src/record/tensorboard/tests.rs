@@ -1,6 +1,7 @@
 //! The event files, read back.
 
-use super::super::example::{Example, score, step};
+use super::super::example::{Example, score, step, update};
+use super::super::{GradientRecord, UpdateRecord};
 use super::*;
 use protobuf::Message;
 use tensorboard_proto::event::{Event as Written, SessionLog_SessionStatus};
@@ -82,7 +83,7 @@ fn a_step_is_one_event_with_exactly_these_scalars() -> Result<()> {
         board.record(&Event::Step(&step(8, &[Some(f64::NAN), Some(2.0)], &[Some(0.25), Some(0.75)])))
     })?;
     let scalars = scalars(&events);
-    let rest = [("train/learning_rate", 1e-3), ("gradient/norm/total", 0.5), ("time/step_ms", 0.25)];
+    let rest = [("train/learning_rate", 1e-3), ("gradients/norm/total", 0.5), ("time/step_ms", 0.25)];
     let mut expected = vec![(7, "train/loss/task1", 0.5), (7, "train/weight/task1", 1.0), (7, "train/loss/total", 0.5)];
     expected.extend(rest.map(|(tag, value)| (7, tag, value)));
     assert_eq!(scalars[..6], expected);
@@ -93,6 +94,78 @@ fn a_step_is_one_event_with_exactly_these_scalars() -> Result<()> {
     assert_eq!(tags, all.map(|tag| (8, tag)).collect::<Vec<_>>());
     assert!(scalars[6].2.is_nan() && scalars[9].2 == 0.75);
     assert_eq!(events.iter().filter(|event| event.get_step() == 8).count(), 1);
+    Ok(())
+}
+
+/// What a step with this update records of it.
+fn told(tasks: usize, update: UpdateRecord) -> Result<Vec<(String, f32)>> {
+    let absent = vec![None; tasks];
+    let events = recorded(&Example::new(tasks), |board| {
+        board.record(&Event::Step(&StepRecord { update: Some(update), ..step(7, &absent, &absent) }))
+    })?;
+    let scalars = scalars(&events)
+        .into_iter()
+        .filter(|(_, tag, _)| *tag != "gradients/norm/total")
+        .filter(|(_, tag, _)| ["update/", "method/", "gradients/"].iter().any(|start| tag.starts_with(start)));
+    Ok(scalars.map(|(_, tag, value)| (tag.to_string(), value)).collect())
+}
+
+#[test]
+fn what_became_of_the_gradients_is_told_where_it_is_known() -> Result<()> {
+    let method = [("method/milliseconds", 0.125), ("method/backward_passes", 2.0)];
+    let owned = |pairs: &[(&str, f32)]| pairs.iter().map(|(tag, value)| (tag.to_string(), *value)).collect::<Vec<_>>();
+    let mut whole = owned(&[("update/norm", 0.5), ("update/cosine_to_mean", 0.75)]);
+    whole.extend(owned(&method));
+    assert_eq!(told(2, UpdateRecord { gradients: None, ..update() })?, whole);
+    whole.extend(owned(&[
+        ("gradients/norm/task1", 2.0),
+        ("gradients/norm/task2", 0.5),
+        ("gradients/cosine/task1/task2", -0.25),
+        ("gradients/conflicting_pairs", 1.0),
+    ]));
+    assert_eq!(told(2, update())?, whole);
+
+    let gradients =
+        GradientRecord { norms: vec![Some(2.0), None], cosines: vec![vec![None; 2]; 2], conflicting_pairs: None };
+    let alone = UpdateRecord { cosine_to_mean: None, gradients: Some(gradients), ..update() };
+    let mut left = owned(&[("update/norm", 0.5)]);
+    left.extend(owned(&method));
+    left.extend(owned(&[("gradients/norm/task1", 2.0)]));
+    assert_eq!(told(2, alone)?, left);
+    Ok(())
+}
+
+#[test]
+fn each_pair_of_up_to_eight_tasks_has_its_curve() -> Result<()> {
+    for (tasks, pairs) in [(1, 0), (2, 1), (3, 3), (8, 28), (9, 0)] {
+        let cosine = |row: usize, column: usize| Some(f64::from(u8::try_from(10 * (row + 1) + column + 1).ok()?));
+        let cosines = (0..tasks).map(|row| (0..tasks).map(|column| cosine(row, column)).collect()).collect();
+        let gradients = GradientRecord { norms: vec![None; tasks], cosines, conflicting_pairs: None };
+        let told = told(tasks, UpdateRecord { gradients: Some(gradients), ..update() })?;
+        let found: Vec<_> =
+            told.iter().filter_map(|(tag, value)| Some((tag.strip_prefix("gradients/cosine/")?, *value))).collect();
+        assert_eq!(found.len(), pairs);
+        for (tag, value) in found {
+            let (first, second) = (value as u8 / 10, value as u8 % 10);
+            assert!(first < second);
+            assert_eq!(tag, format!("task{first}/task{second}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn mean_cosines_become_a_picture() -> Result<()> {
+    let mean = vec![vec![Some(1.0), Some(-0.5)], vec![Some(-0.5), None]];
+    let example = Example::new(2);
+    let events = recorded(&example, |board| board.record(&Event::Cosines { step: 100, mean: &mean }))?;
+    let (step, picture) = values(&events).find(|(_, value)| value.has_image()).expect("a picture");
+    assert_eq!((step, picture.get_tag()), (100, "gradients/cosines"));
+    let expected = Heatmap::new(&example.tasks, &mean, "mean cosines of the tasks' gradients")?.png()?;
+    let image = picture.get_image();
+    assert_eq!(image.get_encoded_image_string(), expected.bytes);
+    assert_eq!((image.get_width(), image.get_height()), (expected.width as i32, expected.height as i32));
+    assert_eq!(image.get_colorspace(), 3);
     Ok(())
 }
 
@@ -137,6 +210,12 @@ fn a_file_starts_with_its_version_and_what_is_known_from_the_start() -> Result<(
             "validation/[^/]+/loss$",
             "(train|validation|test)/task1/(accuracy)$",
             "(train|validation|test)/task2/(accuracy)$",
+            "gradients/norm/.+",
+            "gradients/cosine/.+",
+            "gradients/conflicting_pairs$",
+            "update/norm$",
+            "update/cosine_to_mean$",
+            "method/milliseconds$",
         ]
     );
 
