@@ -50,6 +50,10 @@ pub struct Synthetic {
     /// deviation of what is added. In every split.
     #[serde(with = "crate::settings::NonNegative")]
     pub label_noise: f64,
+    /// The unit of each task's real labels, noise included, in the order of `tasks`: its teacher's values times this. Unequal
+    /// units make unequal losses and gradients. Default: 1 for every task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units: Option<Vec<f64>>,
     /// The share of the training labels that is dropped at random, cell by cell. Validation and test keep all of theirs,
     /// so that what is measured stays exact.
     #[serde(with = "crate::settings::BelowOne")]
@@ -67,6 +71,7 @@ impl Default for Synthetic {
             test: 1600,
             correlation: 0.5,
             label_noise: 0.0,
+            units: None,
             missing: 0.0,
             seed: None,
         }
@@ -104,6 +109,20 @@ impl Source for Synthetic {
 
 impl Synthetic {
     fn check(&self, tasks: &[Task]) -> Result<(), BadSetting> {
+        if let Some(units) = &self.units {
+            if units.len() != tasks.len() {
+                let what = format!("{} units for {} tasks", units.len(), tasks.len());
+                return Err(BadSetting::new("data.units", what).remedy("give one per task, in the order of `tasks`"));
+            }
+            for (at, (unit, task)) in units.iter().zip(tasks).enumerate() {
+                let real = matches!(task.form, Form::Real(_));
+                if !(*unit > 0.0 && unit.is_finite()) || (!real && *unit != 1.0) {
+                    let expected = if real { "a number above 0" } else { "1: its labels are no real numbers" };
+                    let what = format!("{unit} for {}, expected {expected}", task.name);
+                    return Err(BadSetting::new(format!("data.units[{at}]"), what));
+                }
+            }
+        }
         let replaced = tasks.iter().find(|task| !matches!(task.form, Form::Real(_)));
         match replaced {
             Some(task) if self.label_noise > 1.0 => {
@@ -151,8 +170,9 @@ impl Synthetic {
         for row in inputs.chunks_exact(self.features as usize) {
             for (task, outputs) in teachers.outputs(row).into_iter().enumerate() {
                 let clean = clean_labels(tasks[task].form, &outputs);
+                let unit = self.units.as_ref().map_or(1.0, |units| units[task]);
                 for label in clean {
-                    labels[task].values.push(self.noisy(tasks[task].form, label, &mut noise[task]));
+                    labels[task].values.push(unit * self.noisy(tasks[task].form, label, &mut noise[task]));
                     let drawn = missing[task].random::<f64>();
                     labels[task].known.push(split > 0 || drawn >= self.missing);
                 }

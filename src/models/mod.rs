@@ -6,14 +6,18 @@ mod document;
 mod heads;
 mod layers;
 mod network;
+pub mod objectives;
 mod parameters;
 mod scripted;
+mod sharing;
 
 pub use document::MultiTaskModel;
 pub use layers::{Activation, Layer, linear};
 pub use network::Network;
+pub use objectives::Objectives;
 pub use parameters::{Parameters, Span};
 pub use scripted::Scripted;
+pub use sharing::Sharing;
 
 use anyhow::Result;
 use std::path::Path;
@@ -66,9 +70,25 @@ pub trait Model {
     /// no task reads.
     fn outputs(&self) -> Vec<String>;
 
+    /// The model in two parts, where every task reads the same representation of the same inputs.
+    fn shared_representation(&self) -> Option<&dyn SharedRepresentation> {
+        None
+    }
+
+    /// The names of the modules that are heads; none where that cannot be told.
+    fn heads(&self) -> Vec<String> {
+        vec![]
+    }
+
     /// Whether training draws from libtorch's global generator, so that it must be seeded anew each step.
     fn draws_globally(&self) -> bool {
         false
+    }
+
+    /// A few numbers that say where the model is, by name, where a path of them makes a picture; they are recorded with
+    /// the steps.
+    fn coordinates(&self) -> Vec<(&'static str, f64)> {
+        vec![]
     }
 
     /// Its parts, inputs first.
@@ -79,4 +99,13 @@ pub trait Model {
     /// # Errors
     /// The file cannot be written.
     fn save(&self, path: &Path, extra: &[(&str, &str)]) -> Result<()>;
+}
+
+/// A model in two parts: one representation that every head reads.
+pub trait SharedRepresentation {
+    /// Inputs to the representation `z [N, …]`.
+    fn encode(&self, inputs: &[(String, Tensor)], mode: Mode) -> Tensor;
+
+    /// The representation to the outputs of `tasks`, in their order.
+    fn decode(&self, z: &Tensor, tasks: &[usize], mode: Mode) -> Vec<Tensor>;
 }

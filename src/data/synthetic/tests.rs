@@ -274,3 +274,22 @@ fn extreme_settings_still_give_finite_inputs_and_labels() {
         }
     }
 }
+
+#[test]
+fn units_scale_real_labels_and_nothing_else() {
+    let tasks = [real(1), two_classes(), real(2)];
+    let scaled = Synthetic { label_noise: 0.1, units: Some(vec![10.0, 1.0, 0.5]), ..small() };
+    let plain = Synthetic { units: None, ..scaled.clone() };
+    let (scaled, plain) = (load(&scaled, &tasks), load(&plain, &tasks));
+    for (task, unit) in [(0, 10.0), (1, 1.0), (2, 0.5)] {
+        let expected: Vec<f64> = labels(&plain.train, task).iter().map(|label| unit * label).collect();
+        assert_eq!(labels(&scaled.train, task), expected);
+    }
+    let path = |units: Vec<f64>| {
+        let settings = Synthetic { units: Some(units), ..small() };
+        settings.load(&request(&tasks, 1, Kind::Double)).unwrap_err().downcast::<BadSetting>().unwrap().path
+    };
+    assert_eq!(path(vec![1.0]), "data.units");
+    assert_eq!(path(vec![1.0, 2.0, 1.0]), "data.units[1]");
+    assert_eq!(path(vec![1.0, 1.0, 0.0]), "data.units[2]");
+}

@@ -9,10 +9,12 @@ use tch::{Device, Kind, Tensor};
 mod binary_cross_entropy;
 mod cross_entropy;
 mod regression;
+mod value;
 
 pub use binary_cross_entropy::BinaryCrossEntropy;
 pub use cross_entropy::CrossEntropy;
 pub use regression::{Huber, L1, Mse};
+pub use value::Value;
 
 /// A loss `L = total / normalizer`: the mean over a task's own labelled cells.
 ///
@@ -28,6 +30,11 @@ pub trait Loss {
     fn check(&self, columns: i64) -> Result<(), BadSetting> {
         let _ = columns;
         Ok(())
+    }
+
+    /// Whether labels enter it.
+    fn reads_labels(&self) -> bool {
+        true
     }
 
     /// `Σ w·l` over the labelled cells of `target`, a scalar in the autograd graph of `output` `[N, width]`.
@@ -53,6 +60,7 @@ registry! {
         "mse" => Mse,
         "l1" => L1,
         "huber" => Huber,
+        "value" => Value,
     }
 }
 

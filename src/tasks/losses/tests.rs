@@ -28,9 +28,10 @@ use crate::tasks::NO_CLASS;
 //                 ("mse", F.mse_loss), ("l1", F.l1_loss), ("huber", F.huber_loss),
 //                 ("huber 0.4", lambda a, b, **k: F.huber_loss(a, b, delta=0.4, **k))]:
 //     show(name, f(x, v)); show(name + " cells", (m * f(x, v, reduction="none")).sum() / m.sum())
+// show("value", x.mean()); show("value cells", (m * x).sum() / m.sum())
 
 /// YAML, whether rows have weights and missing labels, the loss, the gradient's product with 1, 4, 9, … 225.
-const GOLDEN: [(&str, bool, f64, f64); 20] = [
+const GOLDEN: [(&str, bool, f64, f64); 22] = [
     ("{name: cross_entropy, classes: 3}", false, 1.18115676199046, 1.43732945019295),
     ("{name: cross_entropy, classes: 3}", true, 0.61323278061653, 1.43573560939537),
     ("{name: cross_entropy, classes: 3, class_weights: [1, 2, 0.5]}", false, 1.05383386775959, 5.58138680170433),
@@ -61,6 +62,8 @@ const GOLDEN: [(&str, bool, f64, f64); 20] = [
     ("{name: huber}", true, 0.61333333333333, -21.39166666666666),
     ("{name: huber, delta: 0.4}", false, 0.37, 6.91333333333333),
     ("{name: huber, delta: 0.4}", true, 0.31875, -3.70833333333333),
+    ("{name: value}", false, 0.36, 82.66666666666666),
+    ("{name: value}", true, -0.00833333333333, 93.45833333333333),
 ];
 
 fn matrix(numbers: [f64; 15], kind: Kind) -> Tensor {
