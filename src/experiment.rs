@@ -1,14 +1,17 @@
 //! An experiment: YAML to checked parts. The only file that knows every part.
 
-use crate::data::{Data, Dataset, Group, Loader, LoaderSettings, Request};
+use crate::balance::{Gradients, MethodSettings};
+use crate::data::{Batch, Data, Dataset, Group, Loader, LoaderSettings, Request};
+use crate::engine::ownership;
 use crate::error::{BadSetting, nearest, note};
 use crate::interval::Interval;
 use crate::libtorch::DeviceChoice;
 use crate::metadata::{self, Metadata};
-use crate::methods::Method;
+
 use crate::models::architectures::ArchitectureKind;
 use crate::models::backbones::BackboneKind;
-use crate::models::{Model, Network, Parameters, Scripted};
+use crate::models::objectives::{OBJECTIVES, ProblemKind};
+use crate::models::{Model, Network, Objectives, Parameters, Scripted, Sharing};
 use crate::optim::{OptimizerKind, ScheduleKind, Segment, segments};
 use crate::tasks::{MetricKind, Task, TaskSettings};
 use crate::trainer::{
@@ -49,7 +52,7 @@ pub struct Experiment {
     pub model: ModelSettings,
     /// How task losses become one update.
     #[serde(default)]
-    pub method: Method,
+    pub method: MethodSettings,
     /// How a gradient becomes a step.
     pub optimizer: OptimizerKind,
     /// How learning rates change over time.
@@ -102,7 +105,8 @@ impl Precision {
     }
 }
 
-/// What learns: an architecture over a backbone with one head per task, or a TorchScript module made in Python.
+/// What learns: an architecture over a backbone with one head per task, a TorchScript module made in Python, or a point
+/// that is moved over the objectives of a toy problem.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSettings {
@@ -115,9 +119,17 @@ pub struct ModelSettings {
     /// A TorchScript file (scripted or traced) to train instead; its outputs are the tasks, by key or by position.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub torchscript: Option<PathBuf>,
+    /// A toy problem instead: the parameter `x` is a point, the tasks are its objectives in order. Goes with
+    /// `data: {name: none}` and tasks with `loss: {name: value}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objectives: Option<ProblemKind>,
     /// Initial weights: a TorchScript, safetensors or PyTorch `.pt` file with the model's parameter names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial: Option<PathBuf>,
+    /// Parameters that count as shared for the methods: names or patterns such as `shared_layers.*`. Default: those that the
+    /// outputs of two tasks or more reach (with one task, all but its head).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<String>,
     /// Parameters that stand still: names or patterns such as `shared_layers.*`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
@@ -137,16 +149,16 @@ pub struct Assembly {
     pub model: Box<dyn Model>,
     /// The model's parameters, flat.
     pub parameters: Parameters,
+    /// Which of them the tasks share.
+    pub sharing: Sharing,
     /// Which of them the optimizer updates, at which settings.
     pub segments: Vec<Segment>,
 }
 
-impl Assembly {
-    /// Sends a row of each group through the model: a module from outside shows only so whether its outputs fit the tasks.
-    fn try_forward(&self) -> Result<()> {
-        let measured = self.loader.groups().iter().map(|group| group.narrow(0, 1)).collect::<Vec<_>>();
-        measure(&*self.model, &self.tasks, &self.dataset.standardizations, &measured, 1).map(drop)
-    }
+/// Sends a row of each group through the model: a module from outside shows only so whether its outputs fit the tasks.
+fn try_forward(model: &dyn Model, tasks: &[Task], dataset: &Dataset, loader: &Loader) -> Result<()> {
+    let measured: Vec<Group> = loader.groups().iter().map(|group| group.narrow(0, 1)).collect();
+    measure(model, tasks, &dataset.standardizations, &measured, 1).map(drop)
 }
 
 impl Experiment {
@@ -192,15 +204,28 @@ impl Experiment {
     pub fn check(&self) -> Result<(), BadSetting> {
         let tasks = self.tasks()?;
         let names: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
-        self.method.check(&names).map_err(|bad| bad.under("method"))?;
+        self.check_method(&tasks, &names).map_err(|bad| bad.under("method"))?;
         self.optimizer.check().map_err(|bad| bad.under("optimizer"))?;
         if self.train.epochs.is_none() && self.train.steps.is_none() {
             self.schedule.check(None).map_err(|bad| bad.under("schedule"))?;
         }
         self.check_process()?;
         self.check_model()?;
+        self.check_labels(&tasks)?;
         self.check_limits()?;
         self.selection(&tasks).map(drop)
+    }
+
+    fn check_method(&self, tasks: &[Task], names: &[String]) -> Result<(), BadSetting> {
+        self.method.check(names)?;
+        let without = tasks.iter().find(|task| !MetricKind::Accuracy.fits(task.form));
+        match without.filter(|_| self.method.reads_accuracies()) {
+            Some(task) => {
+                let what = format!("{} weighs tasks by their accuracy, and {} has none", self.method.name(), task.name);
+                Err(BadSetting::new("name", what).remedy("use it where every task has classes or binary labels"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Where the run goes and how it runs.
@@ -219,14 +244,54 @@ impl Experiment {
 
     fn check_model(&self) -> Result<(), BadSetting> {
         let model = &self.model;
-        match (&model.torchscript, &model.backbone) {
-            (None, None) => Err(BadSetting::new("model", "has neither `backbone` nor `torchscript`")
-                .remedy("add `backbone: {name: mlp, hidden: [20, 20]}`")),
-            (Some(_), Some(_)) => {
-                Err(BadSetting::new("model.backbone", "stands beside `torchscript`").remedy("keep one of the two"))
+        let beside = |path: &str, other: &str| {
+            Err(BadSetting::new(path, format!("stands beside `{other}`")).remedy("keep one of the two"))
+        };
+        let whole = match (&model.torchscript, &model.objectives, &model.backbone) {
+            (None, None, None) => {
+                return Err(BadSetting::new("model", "has none of `backbone`, `torchscript` and `objectives`")
+                    .remedy("add `backbone: {name: mlp, hidden: [20, 20]}`"));
             }
-            (Some(_), None) if model.architecture.is_some() => {
-                Err(BadSetting::new("model.architecture", "stands beside `torchscript`").remedy("keep one of the two"))
+            (None, None, Some(_)) => return Ok(()),
+            (Some(_), Some(_), _) => return beside("model.objectives", "torchscript"),
+            (Some(_), None, _) => "torchscript",
+            (None, Some(_), _) => "objectives",
+        };
+        match model {
+            ModelSettings { backbone: Some(_), .. } => beside("model.backbone", whole),
+            ModelSettings { architecture: Some(_), .. } => beside("model.architecture", whole),
+            ModelSettings { objectives: Some(problem), .. } => {
+                problem.check().map_err(|bad| bad.under("model.objectives"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A model that reads no rows goes with data that has none, and with losses that read no labels.
+    fn check_labels(&self, tasks: &[Task]) -> Result<(), BadSetting> {
+        let no_rows = matches!(self.data, Data::NoRows(_));
+        if let Some(problem) = &self.model.objectives {
+            if !no_rows {
+                let what = format!("{} reads no rows, and data {} gives some", problem.name(), self.data.name());
+                return Err(BadSetting::new("data", what).remedy("write `data: {name: none}`"));
+            }
+            if tasks.len() != OBJECTIVES {
+                let what = format!("{} tasks for the {OBJECTIVES} objectives of {}", tasks.len(), problem.name());
+                return Err(BadSetting::new("tasks", what).remedy(
+                    "write `tasks: [{name: first, loss: {name: value}}, {name: second, loss: {name: value}}]`",
+                ));
+            }
+        }
+        if no_rows && self.model.backbone.is_some() {
+            return Err(BadSetting::new("model.backbone", "there are no columns to read: data none has none")
+                .remedy("give rows in `data`, or a model of `objectives`"));
+        }
+        match tasks.iter().position(|task| !task.loss.reads_labels()) {
+            Some(task) if !no_rows => {
+                let what =
+                    format!("{} reads no labels, and data {} gives some", tasks[task].loss.name(), self.data.name());
+                Err(BadSetting::new(format!("tasks[{task}].loss"), what)
+                    .remedy("choose a loss that reads labels, such as mse, or write `data: {name: none}`"))
             }
             _ => Ok(()),
         }
@@ -307,9 +372,25 @@ impl Experiment {
         let segments = segments(&parameters.layout(), &self.optimizer)?;
         let loader = Loader::new(std::mem::take(&mut dataset.train), self.loader(), self.seed)?;
         self.schedule.check(total_steps(&self.train, loader.steps_per_epoch())).map_err(|bad| bad.under("schedule"))?;
-        let assembly = Assembly { tasks, dataset, fingerprint, loader, model, parameters, segments };
-        assembly.try_forward()?;
-        Ok(assembly)
+        try_forward(&*model, &tasks, &dataset, &loader)?;
+        let probe: Batch = loader.groups().iter().map(|group| group.narrow(0, 1)).collect();
+        let owners = ownership(&*model, &probe, &parameters)?;
+        let sharing = Sharing::new(&*model, &parameters.spans, &owners, tasks.len(), &self.model.shared)?;
+        self.check_representation(&*model, &loader)?;
+        Ok(Assembly { tasks, dataset, fingerprint, loader, model, parameters, sharing, segments })
+    }
+
+    /// Gradients of the representation need one that all tasks read.
+    fn check_representation(&self, model: &dyn Model, loader: &Loader) -> Result<(), BadSetting> {
+        if self.method.common.gradients == Gradients::Parameters {
+            return Ok(());
+        }
+        let why = match loader.groups().len() {
+            1 if model.shared_representation().is_some() => return Ok(()),
+            1 => "the tasks of this model do not read one representation that Polytask can see",
+            _ => "the tasks have inputs of their own, and so no representation in common",
+        };
+        Err(BadSetting::new("method.gradients", why).remedy("write `gradients: parameters`"))
     }
 
     fn model(&self, tasks: &[Task], dataset: &Dataset, folder: &Path, device: Device) -> Result<Box<dyn Model>> {
@@ -317,6 +398,10 @@ impl Experiment {
         let precision = self.precision.kind();
         if let Some(file) = &self.model.torchscript {
             return Ok(Box::new(scripted(&folder.join(file), &widths, device, precision)?));
+        }
+        if let Some(problem) = &self.model.objectives {
+            let names = tasks.iter().map(|task| task.name.clone()).collect();
+            return Ok(Box::new(Objectives::new(problem, names, precision, self.seed)));
         }
         let backbone = self.model.backbone.as_ref().ok_or_else(|| BadSetting::new("model", "has no backbone"))?;
         let architecture = self.model.architecture.clone().unwrap_or_default();
@@ -377,15 +462,22 @@ impl Experiment {
             direction,
             stop: self.stop.clone(),
             checkpoint: self.checkpoint.clone(),
-            record_every: self.record.every as i64,
+            record: self.record.clone(),
             seed: self.seed,
         })
     }
 
     /// How the loader is to draw batches.
     pub fn loader(&self) -> LoaderSettings {
-        let TrainSettings { batch_size, shuffle, drop_last, combine, .. } = &self.train;
-        LoaderSettings { batch_size: *batch_size as i64, shuffle: *shuffle, drop_last: *drop_last, combine: *combine }
+        let TrainSettings { batch_size, shuffle, drop_last, combine, accumulate, .. } = &self.train;
+        LoaderSettings {
+            batch_size: *batch_size as i64,
+            shuffle: *shuffle,
+            drop_last: *drop_last,
+            combine: *combine,
+            accumulate: *accumulate as i64,
+            batches: self.method.batches() as i64,
+        }
     }
 
     /// The same experiment with nothing left to chance: name, device and absolute paths. Runnable as it is.
@@ -398,7 +490,7 @@ impl Experiment {
         resolved.data = self.data.absolute(folder);
         resolved.model.torchscript = self.model.torchscript.as_ref().map(absolute);
         resolved.model.initial = self.model.initial.as_ref().map(absolute);
-        if resolved.model.torchscript.is_none() {
+        if resolved.model.backbone.is_some() {
             resolved.model.architecture = Some(self.model.architecture.clone().unwrap_or_default());
         }
         resolved

@@ -5,18 +5,18 @@
 //!
 //! | floor | parts |
 //! |---|---|
-//! | what a person can fix | [`error`], [`files`], [`path`], [`random`] |
+//! | what a person can fix, and pictures | [`error`], [`files`], [`path`], [`picture`], [`random`] |
 //! | tables of choices, and values with names | [`mod@registry`], [`settings`], [`interval`], [`memory`], [`libtorch`], [`tensor_file`] |
 //! | YAML with places, its manual, what a task is | [`yaml`], [`manual`], [`tasks`], [`weights`] |
 //! | the parts of a run | [`data`], [`models`], [`methods`], [`optim`], [`record`] |
-//! | what differentiates, what a folder holds, where a run takes place | [`engine`], [`run`], [`metadata`], [`environment`] |
+//! | what differentiates, what balances, what a folder holds, where a run takes place | [`engine`], [`balance`], [`run`], [`metadata`], [`environment`] |
 //! | the loop, and models at work | [`trainer`], [`predict`], [`inspect`] |
 //! | YAML to checked parts, and what came of them | [`experiment`], [`summary`] |
-//! | one run from YAML to summary, and the commands | [`train`], [`cli`] |
+//! | one run from YAML to summary, what is seen on the way, and the commands | [`train`], [`affinity`], [`cli`] |
 //!
-//! One batch's way: [`data::Loader`] → [`data::Batch`] → [`engine::Engine`] → [`engine::Evaluation`] →
-//! [`methods::Method`] gives weights → the evaluation pulls them back to one flat gradient → clip →
-//! [`optim::Flat`] → [`record::Recorder`].
+//! One batch's way: [`data::Loader`] → [`data::Batch`] → [`engine::Engine`] → [`methods::Evaluation`] →
+//! [`balance::Balancer`] asks the [`methods::Method`] for weights or a direction, and the evaluation pulls them back to one flat
+//! gradient → clip → [`optim::Flat`] → [`record::Recorder`].
 //!
 //! Two tasks, trained by the same parts that the command line uses:
 //!
@@ -43,6 +43,8 @@
 //! # anyhow::Ok(())
 //! ```
 
+pub mod affinity;
+pub mod balance;
 pub mod cli;
 pub mod data;
 pub mod engine;
@@ -59,7 +61,9 @@ pub mod metadata;
 pub mod methods;
 pub mod models;
 pub mod optim;
+pub mod pareto;
 pub mod path;
+pub mod picture;
 pub mod predict;
 pub mod random;
 pub mod record;
@@ -71,5 +75,6 @@ pub mod tasks;
 pub mod tensor_file;
 pub mod train;
 pub mod trainer;
+pub mod trajectory;
 pub mod weights;
 pub mod yaml;

@@ -15,6 +15,11 @@ pub fn of(
     results: &Results,
     environment: &Environment,
 ) -> Value {
+    let gradients = &results.gradients;
+    let tasks: Vec<String> = experiment.tasks.iter().map(|task| task.name.clone()).collect();
+    let named = |values: &[Option<f64>]| -> Value {
+        tasks.iter().cloned().zip(values.iter().map(|value| json!(value))).collect::<Map<_, _>>().into()
+    };
     json!({
         "experiment": name,
         "method": experiment.method.name(),
@@ -32,10 +37,19 @@ pub fn of(
         },
         "final": { "train": by_task(&results.train), "validation": by_task(&results.validation) },
         "best": { "validation": by_task(&results.best_validation), "test": by_task(&results.best_test) },
+        "gradients": {
+            "norm": named(&gradients.norms),
+            "cosine": tasks.iter().zip(&gradients.cosines).map(|(t, row)| (t.clone(), named(row))).collect::<Map<_, _>>(),
+            "conflicting_pairs": gradients.conflicting_pairs,
+            "update_norm": gradients.update_norm,
+            "update_cosine": gradients.update_cosine,
+            "stationary_steps": gradients.stationary_steps,
+        },
         "cost": {
             "seconds": results.seconds,
             "steps_per_second": results.steps as f64 / results.seconds,
-            "backward_passes": results.backward_passes,
+            "backward_passes": gradients.backward_passes,
+            "method_seconds": gradients.method_seconds,
             "peak_memory_mib": peak_memory_mib(),
         },
         "versions": { "polytask": environment.get("polytask"), "libtorch": environment.get("libtorch") },

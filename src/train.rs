@@ -43,11 +43,51 @@ pub struct Report {
     pub summary: Option<serde_json::Value>,
 }
 
+/// Somebody who looks at a run while it trains, and changes nothing.
+pub trait Watcher {
+    /// Looks at what was built; nothing is written yet.
+    ///
+    /// # Errors
+    /// There is nothing to watch here: the run does not start.
+    fn begin(&mut self, experiment: &Experiment, assembly: &Assembly) -> Result<()>;
+
+    /// Looks at the trainer before a step.
+    ///
+    /// # Errors
+    /// Those end the run.
+    fn before_step(&mut self, trainer: &mut Trainer) -> Result<()>;
+}
+
+/// Nobody.
+struct Unwatched;
+
+impl Watcher for Unwatched {
+    fn begin(&mut self, _experiment: &Experiment, _assembly: &Assembly) -> Result<()> {
+        Ok(())
+    }
+    fn before_step(&mut self, _trainer: &mut Trainer) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// Trains the experiment in `file` until its end or until `interrupt` is set.
 ///
 /// # Errors
 /// A mistake in the YAML, the data or the folder; a loss that diverges; a disk that is full.
 pub fn train(file: &Path, options: &Options, interrupt: &AtomicBool) -> Result<Report> {
+    train_watched(file, options, interrupt, &mut Unwatched)
+}
+
+/// The same, with somebody who looks on.
+///
+/// # Errors
+/// As [`train`], and those of `watcher`.
+pub fn train_watched(
+    file: &Path,
+    options: &Options,
+    interrupt: &AtomicBool,
+    watcher: &mut dyn Watcher,
+) -> Result<Report> {
     let document = yaml::read_file::<Experiment>(file, &options.overrides)?;
     let located = |error: anyhow::Error| document.places.locate(error);
     let experiment = &document.settings;
@@ -58,12 +98,13 @@ pub fn train(file: &Path, options: &Options, interrupt: &AtomicBool) -> Result<R
     environment::prepare(experiment.threads, device);
 
     let assembly = experiment.assemble(&place.source, device).map_err(located)?;
+    watcher.begin(experiment, &assembly).map_err(located)?;
     let resolved = experiment.resolved(&place.experiment, device.into(), &place.source);
     let config = yaml::to_yaml(&resolved)?;
     let (run, checkpoint) = open(&place, &config, options.resume)?;
     let environment = Environment::look(experiment.threads, device, &place.source);
     let session = Session { experiment, place: &place, run, config, environment, resumed: options.resume };
-    session.train(assembly, checkpoint, options.quiet, interrupt).map_err(located)
+    session.train(assembly, checkpoint, options.quiet, interrupt, watcher).map_err(located)
 }
 
 /// Where an experiment comes from and where its run goes.
@@ -189,12 +230,13 @@ impl Session<'_> {
         checkpoint: Option<TensorFile>,
         quiet: bool,
         interrupt: &AtomicBool,
+        watcher: &mut dyn Watcher,
     ) -> Result<Report> {
-        let Assembly { tasks, dataset, fingerprint, loader, model, parameters, segments } = assembly;
+        let Assembly { tasks, dataset, fingerprint, loader, model, parameters, sharing, segments } = assembly;
         let plan = self.experiment.plan(&tasks)?;
         let total_steps = total_steps(&plan.train, loader.steps_per_epoch());
         let recorder = self.recorders(&tasks, &*model, checkpoint.as_ref(), total_steps, quiet)?;
-        let engine = Autograd::new(&*model, &tasks);
+        let engine = Autograd::new(&*model, &tasks, &sharing);
         let parts = Parts {
             tasks: &tasks,
             model: &*model,
@@ -202,12 +244,13 @@ impl Session<'_> {
             method: &self.experiment.method,
             schedule: self.experiment.schedule.clone(),
             parameters,
+            sharing: &sharing,
             optimizer: self.experiment.optimizer.clone(),
             segments,
             fingerprint,
         };
         let mut trainer = Trainer::new(&plan, parts, &dataset, loader, checkpoint, recorder, &self.run)?;
-        let outcome = trainer.train(interrupt);
+        let outcome = trainer.train_watched(interrupt, &mut |trainer| watcher.before_step(trainer));
         let folder = self.run.folder().to_path_buf();
         let Ok(Outcome::Finished(reason)) = &outcome else {
             let ended = trainer.end(false);

@@ -64,6 +64,34 @@ fn check_prints_whose_each_parameter_is_and_writes_nothing() {
 }
 
 #[test]
+fn check_tells_what_the_method_reads_and_costs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let yaml = write(folder.path(), "a.yaml", &small("optimizer: {name: sgd}\ntrain: {epochs: 1, batch_size: 10}\n"));
+    for (method, reads, memory) in [
+        ("{name: sum}", "sum reads losses; backward passes per step: 1\n", "no Jacobian is held"),
+        ("{name: sum, heads: own, scale: mean}", "backward passes per step: 3\n", "no Jacobian is held"),
+        ("{name: famo}", "famo reads losses; backward passes per step: 1, and the losses again", "no Jacobian is held"),
+        (
+            "{name: upgrad, every: 4}",
+            "upgrad reads the Gramian of the tasks' gradients, every 4 steps; backward passes per step: 2\n",
+            "Jacobian [2, 640] (tasks by shared parameters), 5.1 kB in memory",
+        ),
+        ("{name: moco}", "moco reads the tasks' gradients; backward passes per step: 2\n", "Jacobian [2, 640]"),
+        ("{name: modo}", "backward passes per step: 6\n", "Jacobian [2, 640] + [2, 640] + [2, 640]"),
+        (
+            "{name: mgda, gradients: representation}",
+            "backward passes per step: 3\n",
+            "Jacobian [2, 200] (tasks by entries of the representation), 1.6 kB in memory",
+        ),
+    ] {
+        let said = succeed(&["check", text(&yaml), "--set", &format!("method={method}")]);
+        for part in [reads, memory] {
+            assert!(said.contains(part), "{method}: \"{part}\" is missing in:\n{said}");
+        }
+    }
+}
+
+#[test]
 fn list_and_schema_know_every_name() {
     let all = succeed(&["list"]);
     for name in ["synthetic", "csv", "cross_entropy", "accuracy", "hard_sharing", "mlp", "sum", "adamw", "plateau"] {

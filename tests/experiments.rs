@@ -38,6 +38,33 @@ fn the_documents_experiment_learns_both_tasks() {
     }
 }
 
+/// Half of the experiment's epochs already show it: R² on test was .99 .05 .15 with `sum`, .94 .78 .92 with `imtl_g` and
+/// .98 .84 .96 with `famo`.
+#[test]
+fn in_a_conflict_of_units_the_sum_fails_the_small_tasks_and_balancing_mends_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let yaml = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/conflict.yaml");
+    let train = |method: &str| {
+        let out = folder.path().join(method);
+        let method = format!("method={{name: {method}}}");
+        let sets = ["--set", &method, "--set", "train.epochs=10", "--set", "evaluate.every=10 epoch"];
+        let arguments = [&["train", text(&yaml), "--out", text(&out), "--quiet", "--json"], &sets[..]].concat();
+        let summary: serde_json::Value = serde_json::from_str(&succeed(&arguments)).expect("json");
+        let r2 = |task: &str| summary["best"]["test"][task]["r2"].as_f64().expect("an R²");
+        (["large", "small1", "small2"].map(r2), summary)
+    };
+    let ([large, small1, small2], summary) = train("sum");
+    assert!(large > 0.9 && small1 < 0.4 && small2 < 0.4, "sum: {large} {small1} {small2}");
+    let gradients = &summary["gradients"];
+    let norm = |task: &str| gradients["norm"][task].as_f64().expect("a norm");
+    assert!(norm("large") > 30.0 * norm("small1"), "the largest gradient rules: {gradients}");
+    assert!(gradients["conflicting_pairs"].as_f64() > Some(0.1), "directions conflict too: {gradients}");
+    for method in ["imtl_g", "famo"] {
+        let (tasks, _) = train(method);
+        assert!(tasks.iter().all(|r2| *r2 > 0.65), "{method}: {tasks:?}");
+    }
+}
+
 #[test]
 fn every_kind_of_loss_trains_side_by_side_with_missing_labels() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 /// From the ground up; parts on one line do not use each other.
 const FLOORS: &[&[&str]] = &[
     &["error", "random"],
-    &["files", "path"],
-    &["registry"],
+    &["files", "path", "pareto"],
+    &["registry", "picture"],
     &["settings", "interval", "memory", "libtorch", "tensor_file"],
     &["yaml", "manual", "tasks", "weights"],
     &["data", "models", "methods", "optim", "record"],
-    &["engine", "run", "metadata", "environment"],
+    &["engine", "balance", "run", "metadata", "environment"],
     &["trainer", "predict", "inspect"],
     &["experiment"],
-    &["summary"],
+    &["summary", "trajectory"],
     &["train"],
+    &["affinity"],
     &["cli"],
     &["main", "lib"],
 ];

@@ -152,6 +152,38 @@ checkpoint: {every: 1 steps}
 }
 
 #[test]
+fn a_loss_that_the_method_cannot_take_names_it_keeps_the_checkpoint_and_says_how_to_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Task b has one label only: its loss falls to exactly 0.
+    let rows: String = (0..64).map(|row| format!("{},{},1\n", f64::from(row).sin(), row % 2)).collect();
+    write(folder.path(), "rows.csv", &format!("x,a,b\n{rows}"));
+    let yaml = "data: {name: csv, train: rows.csv, inputs: [x]}
+tasks:
+  - {name: a, loss: {name: cross_entropy, classes: 2}}
+  - {name: b, loss: {name: cross_entropy, classes: 2}}
+model: {backbone: {name: mlp, hidden: [8]}}
+method: {name: gls}
+optimizer: {name: sgd, learning_rate: 5, momentum: 0.9}
+train: {epochs: 50, batch_size: 32}
+checkpoint: {every: 1 steps}
+";
+    let file = write(folder.path(), "a.yaml", yaml);
+    for method in ["gls", "famo", "db_mtl"] {
+        let out = folder.path().join(method);
+        let set = format!("method.name={method}");
+        let said = fail(&["train", text(&file), "--out", text(&out), "--quiet", "--set", &set]);
+        let last = out.join("checkpoints/last.safetensors");
+        let initial = format!("model.initial: {}", last.display());
+        assert_says(&said, &[&format!("method {method} at step "), "a loss", ": a ", ", b 0", "hint: ", &initial]);
+        assert!(tensors(&last).contains_key("model.a_layer.weight"));
+        // And that way is open.
+        let again = folder.path().join(format!("{method}-again"));
+        let set = format!("model.initial={}", last.display());
+        succeed(&["train", text(&file), "--out", text(&again), "--quiet", "--set", "method.name=sum", "--set", &set]);
+    }
+}
+
+#[test]
 fn damaged_checkpoints_and_models_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let yaml = write(folder.path(), "a.yaml", &small(TRAIN));

@@ -13,7 +13,9 @@ use std::process::{Command, Stdio};
 /// Weights, moments, place: all but the wall time.
 fn state(run: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut tensors = tensors(&run.join("checkpoints/last.safetensors"));
-    tensors.remove("progress.seconds").expect("the time is stored");
+    for time in ["progress.seconds", "gradients.seconds"] {
+        tensors.remove(time).expect("the time is stored");
+    }
     tensors
 }
 
@@ -29,6 +31,17 @@ fn same_results(what: &str, a: &Path, b: &Path) {
         tensors(&a.join("checkpoints/best.safetensors")) == tensors(&b.join("checkpoints/best.safetensors")),
         "{what}: best differs"
     );
+    assert_eq!(summary(a), summary(b), "{what}: summary.json differs");
+}
+
+/// What the run came to: all but what it cost in time and memory.
+fn summary(run: &Path) -> serde_json::Value {
+    let text = fs::read(run.join("summary.json")).expect("summary.json");
+    let mut summary: serde_json::Value = serde_json::from_slice(&text).expect("json");
+    for measured in ["seconds", "steps_per_second", "method_seconds", "peak_memory_mib"] {
+        summary["cost"].as_object_mut().expect("the cost").remove(measured).expect("it is measured");
+    }
+    summary
 }
 
 #[test]
@@ -91,6 +104,50 @@ fn a_killed_run_goes_on_from_its_last_checkpoint() {
     assert_eq!(code, None, "the run was killed a second time");
     succeed(&["train", text(&yaml), "--out", text(&killed), "--resume", "--quiet"]);
     same_results("killed", &whole, &killed);
+}
+
+#[test]
+fn what_a_killed_run_tells_of_its_gradients_is_what_an_undisturbed_one_tells() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Checkpoints fall into the middle of epochs of 19 steps.
+    let text_of = small(&LONG.replace("1 epoch", "7 steps").replace("every: 5}", "every: 5, gradients: 2}"));
+    let yaml = write(folder.path(), "long.yaml", &format!("{text_of}method: {{name: upgrad}}\n"));
+    let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
+    let few = ["--set", "train.epochs=60"];
+    succeed(&[&["train", text(&yaml), "--out", text(&whole), "--quiet"], &few[..]].concat());
+    let (code, _) =
+        interrupt_after_three_epochs(&[&["train", text(&yaml), "--out", text(&killed)], &few[..]].concat(), "-KILL");
+    assert_eq!(code, None, "the run was killed before it ended");
+    succeed(&[&["train", text(&yaml), "--out", text(&killed), "--quiet", "--resume"], &few[..]].concat());
+    same_results("gradients", &whole, &killed);
+    let told = summary(&whole);
+    assert!(told["gradients"]["cosine"]["task1"]["task2"].is_number(), "{told}");
+    assert!(told["cost"]["backward_passes"].as_i64() > Some(2 * 19 * 60 - 1), "{told}");
+}
+
+#[test]
+fn what_a_method_remembers_of_gradients_lies_in_the_checkpoint_by_parameter_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (method, value) in [("moco", "tracked"), ("db_mtl", "averaged"), ("excess_mtl", "squares")] {
+        let more = format!("method: {{name: {method}}}\noptimizer: {{name: adam}}\ntrain: {{steps: 3}}\n");
+        let yaml = write(folder.path(), "a.yaml", &small(&more));
+        let out = folder.path().join(method);
+        succeed(&["train", text(&yaml), "--out", text(&out), "--quiet"]);
+        let bytes = fs::read(out.join("checkpoints/last.safetensors")).expect("a checkpoint");
+        let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+        let mut shared = Vec::new();
+        for (name, shape) in
+            [("0.weight", &[20, 10][..]), ("0.bias", &[20]), ("3.weight", &[20, 20]), ("3.bias", &[20])]
+        {
+            let name = format!("method.{value}.shared_layers.{name}");
+            let found = file.tensor(&name).unwrap_or_else(|_| panic!("{name} is missing in {:?}", file.names()));
+            assert_eq!(found.shape(), [&[2], shape].concat(), "{name}: tasks first");
+            assert!(found.data().iter().any(|byte| *byte != 0), "{name} holds nothing");
+            shared.push(name);
+        }
+        let of_gradients = format!("method.{value}");
+        assert_eq!(file.names().iter().filter(|name| name.starts_with(&of_gradients)).count(), shared.len());
+    }
 }
 
 #[test]

@@ -2,19 +2,23 @@
 
 use super::train::Changes;
 use super::words::say;
-use crate::engine::{Autograd, Engine};
+use crate::balance::{Balancer, Gradients, MethodSettings, present};
+use crate::engine::{Autograd, Engine, Request};
 use crate::environment;
 use crate::experiment::{Assembly, Experiment};
-use crate::models::{Mode, Span};
+use crate::memory::Memory;
+use crate::methods::{Evaluation, Reads, Size};
+use crate::models::{Mode, Sharing, Span};
 use crate::yaml::{self, Document};
 use anyhow::Result;
 use clap::Args;
 use std::path::{Path, PathBuf};
+use tch::Tensor;
 
-/// Builds everything an experiment names and runs one batch through it.
+/// Builds everything an experiment names and makes the first step, without moving the model.
 ///
-/// Prints the rows of each split, the model's parameters with the tasks that each one serves, and the losses of the first
-/// batch, forward and back. Nothing is written.
+/// Prints the rows of each split, the model's parameters with the tasks that each one serves, the losses of the first step,
+/// forward and back, and what the method reads and costs: backward passes and the memory of the Jacobian. Nothing is written.
 #[derive(Debug, Args)]
 pub struct Check {
     /// The experiment's YAML file
@@ -37,7 +41,8 @@ impl Check {
         environment::prepare(experiment.threads, device);
         let file = std::path::absolute(&self.experiment)?;
         let folder = file.parent().unwrap_or(Path::new("."));
-        let Assembly { tasks, dataset, mut loader, model, parameters, .. } = experiment.assemble(folder, device)?;
+        let mut assembly = experiment.assemble(folder, device)?;
+        let Assembly { tasks, dataset, loader, parameters, sharing, .. } = &assembly;
         let rows = |split: &[crate::data::Group]| {
             split.iter().map(|group| group.rows().to_string()).collect::<Vec<_>>().join(" + ")
         };
@@ -45,49 +50,104 @@ impl Check {
         for (name, split) in [("validation", &dataset.validation), ("test", &dataset.test)] {
             say(format!("            {name} {}", split.as_ref().map_or("none".into(), |split| rows(split))))?;
         }
-        let batch = loader.batch(0, 0);
-        let engine = Autograd::new(&*model, &tasks);
-        let owners = engine.ownership(&batch, &parameters)?;
-        say(format!(
-            "\n{}",
-            parameter_table(&parameters.spans, &owners, &tasks.iter().map(|t| t.name.as_str()).collect::<Vec<_>>())
-        ))?;
-        let mut evaluation =
-            engine.evaluate(&batch, &parameters, Mode::Train { seed: experiment.seed, step: 0, group: 0 })?;
-        say(format!("\nfirst batch, forward and back on {}:", format!("{device:?}").to_lowercase()))?;
-        for (task, loss) in tasks.iter().zip(evaluation.losses()) {
-            say(format!("  {:<20} {}", task.name, loss.map_or("no label".into(), |loss| format!("loss {loss:.6}"))))?;
-        }
-        let weights = experiment.method.weights(evaluation.losses());
-        let norm = evaluation.pull_back(&weights).norm().double_value(&[]);
-        say(format!("  {:<20} norm {norm:.6}", "gradient"))?;
-        say(format!("\n{} steps per epoch; everything fits", loader.steps_per_epoch()))
+        let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+        say(format!("\n{}", parameter_table(&parameters.spans, sharing, &names)))?;
+        say(format!("\nfirst step, forward and back on {}:", format!("{device:?}").to_lowercase()))?;
+        first_step(experiment, &mut assembly)?;
+        say(format!("\n{} steps per epoch; everything fits", assembly.loader.steps_per_epoch()))
     }
 }
 
+/// Makes the first step's update and tells losses, norm and cost.
+fn first_step(experiment: &Experiment, assembly: &mut Assembly) -> Result<()> {
+    let method = &experiment.method;
+    let batches = assembly.loader.step(0, 0);
+    let Assembly { tasks, model, parameters, sharing, .. } = assembly;
+    let engine = Autograd::new(&**model, tasks, sharing);
+    let request = |batch: usize| Request {
+        mode: Mode::Train { seed: experiment.seed, step: 0, group: 0 },
+        batch: batch as u64,
+        gradients: method.reads_gradients(),
+        representation: method.common.gradients == Gradients::Representation,
+        accuracies: method.reads_accuracies(),
+    };
+    let evaluate = |(batch, portions)| engine.evaluate(portions, parameters, request(batch));
+    let portions = batches.iter().map(Vec::as_slice).enumerate();
+    let mut evaluations = portions.map(evaluate).collect::<Result<Vec<_>>>()?;
+    let losses = evaluations.last().expect("a step reads a batch").losses();
+    for (task, loss) in tasks.iter().zip(losses) {
+        say(format!("  {:<20} {}", task.name, loss.map_or("no label".into(), |loss| format!("loss {loss:.6}"))))?;
+    }
+    if present(&evaluations).is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
+    let (kind, device) = (parameters.flat.kind(), parameters.flat.device());
+    let size = Size { tasks: tasks.len(), columns: sharing.columns.clone(), kind, device };
+    let mut memory = Memory::default();
+    let balancer = Balancer::claim(method, &names, experiment.seed, &size, &mut memory)?;
+    let update = balancer.update(&mut evaluations, 0, &mut memory)?;
+    say(format!("  {:<20} norm {:.6}", "update", update.gradient.norm().double_value(&[])))?;
+    say(format!("\n{}", cost(method, &mut evaluations)))
+}
+
+/// What the method reads, and what that costs in time and memory, as the first step has shown.
+fn cost(method: &MethodSettings, evaluations: &mut [Box<dyn Evaluation + '_>]) -> String {
+    let reads = match method.reads() {
+        Reads::Losses(_) => "losses",
+        Reads::Gramian(_) => "the Gramian of the tasks' gradients",
+        Reads::Jacobian(_) => "the tasks' gradients",
+    };
+    let passes: u64 = evaluations.iter().map(|evaluation| evaluation.backward_passes()).sum();
+    let again = if method.looks_again() { ", and the losses again after it" } else { "" };
+    let every = match method.common.every {
+        1 => String::new(),
+        every => format!(", every {every} steps"),
+    };
+    let cost = format!("method {} reads {reads}{every}; backward passes per step: {passes}{again}", method.name());
+    if !method.reads_gradients() {
+        return format!("{cost}\nno Jacobian is held");
+    }
+    let jacobians: Vec<Tensor> = evaluations.iter_mut().map(|evaluation| evaluation.jacobian()).collect();
+    let bytes: usize = jacobians.iter().map(|jacobian| jacobian.numel() * jacobian.kind().elt_size_in_bytes()).sum();
+    let shapes: Vec<String> = jacobians.iter().map(|jacobian| format!("{:?}", jacobian.size())).collect();
+    let of = match method.common.gradients {
+        Gradients::Parameters => "tasks by shared parameters",
+        Gradients::Representation => "tasks by entries of the representation",
+    };
+    format!("{cost}\nJacobian {} ({of}), {} in memory", shapes.join(" + "), readable(bytes))
+}
+
+/// Bytes in the unit that leaves one to three digits before the point.
+fn readable(bytes: usize) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let (mut value, mut unit) = (bytes as f64, 0);
+    while value >= 999.5 && unit + 1 < units.len() {
+        value /= 1e3;
+        unit += 1;
+    }
+    format!("{value:.*} {}", usize::from(unit > 0 && value < 9.95), units[unit])
+}
+
 /// One line per parameter: name, shape, count, whose it is; then the sums.
-fn parameter_table(spans: &[Span], owners: &[Vec<usize>], tasks: &[&str]) -> String {
+fn parameter_table(spans: &[Span], sharing: &Sharing, tasks: &[&str]) -> String {
     let width = spans.iter().map(|span| span.name.len()).max().unwrap_or(0).max(9);
-    let mut lines = vec![format!("{:<width$}  {:<12} {:>9}  tasks", "parameter", "shape", "numbers")];
-    let (mut shared, mut own, mut frozen) = (0, vec![0; tasks.len()], 0);
-    for (span, owners) in spans.iter().zip(owners) {
+    let mut lines = vec![format!("{:<width$}  {:<12} {:>9}  whose", "parameter", "shape", "numbers")];
+    for (number, span) in spans.iter().enumerate() {
+        let owners = tasks.iter().zip(&sharing.own).filter(|(_, own)| own.contains(&number));
+        let owners: Vec<&str> = owners.map(|(task, _)| *task).collect();
         let whose = match owners.as_slice() {
             _ if span.frozen => "frozen".to_string(),
+            _ if sharing.shared.contains(&number) => "shared".to_string(),
             [] => "no task".to_string(),
-            [one] => tasks[*one].to_string(),
-            all if all.len() == tasks.len() => "all".to_string(),
-            some => some.iter().map(|&task| tasks[task]).collect::<Vec<_>>().join(", "),
+            own => own.join(", "),
         };
-        match owners.as_slice() {
-            _ if span.frozen => frozen += span.length,
-            [] => {}
-            [one] => own[*one] += span.length,
-            _ => shared += span.length,
-        }
         lines.push(format!("{:<width$}  {:<12} {:>9}  {whose}", span.name, format!("{:?}", span.shape), span.length));
     }
-    let owned: Vec<String> = tasks.iter().zip(&own).map(|(task, count)| format!("{task} {count}")).collect();
+    let count = |numbers: &[usize]| numbers.iter().map(|&number| spans[number].length).sum::<i64>();
+    let own: Vec<String> = tasks.iter().zip(&sharing.own).map(|(task, own)| format!("{task} {}", count(own))).collect();
+    let frozen: i64 = spans.iter().filter(|span| span.frozen).map(|span| span.length).sum();
     let total: i64 = spans.iter().map(|span| span.length).sum();
-    lines.push(format!("shared {shared}; own {}; frozen {frozen}; in all {total}", owned.join(", ")));
+    lines.push(format!("shared {}; own {}; frozen {frozen}; in all {total}", sharing.width(), own.join(", ")));
     lines.join("\n")
 }

@@ -1,6 +1,7 @@
 //! `polytask list` and `polytask schema`
 
 use super::words::say;
+use crate::balance::MethodSettings;
 use crate::data::Data;
 use crate::error::{Mistake, nearest};
 use crate::experiment::{Experiment, ModelSettings};
@@ -8,6 +9,7 @@ use crate::manual;
 use crate::methods::Method;
 use crate::models::architectures::ArchitectureKind;
 use crate::models::backbones::BackboneKind;
+use crate::models::objectives::ProblemKind;
 use crate::optim::{OptimizerKind, ScheduleKind};
 use crate::registry::Entry;
 use crate::tasks::{LossKind, MetricKind, TaskSettings};
@@ -38,6 +40,7 @@ fn tables() -> Vec<(&'static str, Vec<Entry>)> {
         ("metric", metrics()),
         ("architecture", ArchitectureKind::entries()),
         ("backbone", BackboneKind::entries()),
+        ("objectives", ProblemKind::entries()),
         ("method", Method::entries()),
         ("optimizer", OptimizerKind::entries()),
         ("schedule", ScheduleKind::entries()),
@@ -88,7 +91,7 @@ impl List {
         let Some((kind, entries)) = found else {
             // `polytask list train`: a section is found by its own name.
             return match sections().iter().find(|section| section.name == kind) {
-                Some(section) => say(manual::page(section)),
+                Some(section) => say(manual::page(section, None)),
                 None => Err(unknown("list", kind, &kinds).into()),
             };
         };
@@ -98,7 +101,8 @@ impl List {
         };
         let names: Vec<&str> = entries.iter().map(|entry| entry.name).collect();
         let entry = entries.iter().find(|entry| entry.name == name).ok_or_else(|| unknown(kind, name, &names))?;
-        say(manual::page(entry))?;
+        let shared = (*kind == "method").then(MethodSettings::common);
+        say(manual::page(entry, shared.as_ref()))?;
         Ok(())
     }
 }

@@ -1,10 +1,13 @@
 //! One short function per command.
 
+mod affinity;
+mod balance;
 mod check;
 mod convert;
 mod list;
 mod model;
 mod train;
+mod trajectories;
 mod words;
 
 use anyhow::Result;
@@ -37,7 +40,10 @@ enum Action {
     Predict(model::Predict),
     Export(convert::Export),
     Inspect(convert::Inspect),
+    Trajectories(trajectories::Draw),
     Check(check::Check),
+    Balance(balance::Balance),
+    Affinity(affinity::Affinity),
     List(list::List),
     /// Print the JSON Schema of an experiment, for editors
     Schema,
@@ -59,11 +65,14 @@ impl Command {
     pub fn run(&self) -> Result<ExitCode> {
         match &self.action {
             Action::Train(train) => return train.run(),
+            Action::Affinity(affinity) => return affinity.run(),
             Action::Evaluate(evaluate) => evaluate.run()?,
             Action::Predict(predict) => predict.run()?,
             Action::Export(export) => export.run()?,
             Action::Inspect(inspect) => inspect.run()?,
+            Action::Trajectories(draw) => draw.run()?,
             Action::Check(check) => check.run()?,
+            Action::Balance(balance) => balance.run()?,
             Action::List(list) => list.run()?,
             Action::Schema => list::schema()?,
             Action::Completions { shell } => {

@@ -62,16 +62,25 @@ pub struct Train {
 }
 
 /// The exit code of a process that a signal ended.
-const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: u8 = 130;
+
+/// What a first Ctrl-C or SIGTERM sets; a second one kills.
+///
+/// # Errors
+/// The system takes no handler.
+pub fn interrupt() -> Result<Arc<AtomicBool>> {
+    let interrupt = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&interrupt))?;
+        signal_hook::flag::register(signal, Arc::clone(&interrupt))?;
+    }
+    Ok(interrupt)
+}
 
 impl Train {
     /// Trains; a first Ctrl-C or SIGTERM ends the step and writes a checkpoint, a second one kills.
     pub fn run(&self) -> Result<ExitCode> {
-        let interrupt = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&interrupt))?;
-            signal_hook::flag::register(signal, Arc::clone(&interrupt))?;
-        }
+        let interrupt = interrupt()?;
         let options = Options {
             overrides: self.changes.overrides()?,
             out: self.out.clone(),

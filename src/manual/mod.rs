@@ -11,43 +11,65 @@ use text::{first_sentence, plain, wrap};
 /// Columns of a page.
 const WIDTH: usize = 96;
 
-/// The names of a table, each with the first sentence of its description; `kind` is the heading.
+/// The longest table whose names a setting shows itself.
+const NAMES_SHOWN: usize = 12;
+
+/// The names of a table, each with the first sentence of its description, grouped by what they read where their
+/// descriptions say so; `kind` is the heading.
 pub fn list(kind: &str, entries: &[Entry]) -> String {
     let width = entries.iter().map(|entry| entry.name.len()).max().unwrap_or_default() + 2;
     let mut page = format!("{kind}\n");
+    let mut group = None;
     for entry in entries {
-        let sentence = first_sentence(description(entry.schema.as_value()));
-        let lines = wrap(&sentence, WIDTH - width - 2);
-        for (row, line) in lines.lines().enumerate() {
-            let name = if row == 0 { entry.name } else { "" };
-            page += &format!("  {name:width$}{line}\n");
+        let reads = reads(entry);
+        if let Some(what) = reads.as_ref().filter(|_| reads != group) {
+            page += &format!("  reads {what}\n");
         }
-        if lines.is_empty() {
-            page += &format!("  {}\n", entry.name);
-        }
+        let margin = if reads.is_some() { 4 } else { 2 };
+        group = reads;
+        let lines = wrap(&sentence(entry), WIDTH - width - margin);
+        let text = format!("{:width$}{}", entry.name, hang(&lines, width));
+        page += &indent(text.trim_end(), margin);
     }
     page
 }
 
-/// One entry whole: what it is, and each setting with its type, range, default and text.
-pub fn page(entry: &Entry) -> String {
+/// What an entry is, in the first sentence of its description.
+pub fn sentence(entry: &Entry) -> String {
+    first_sentence(description(entry.schema.as_value()))
+}
+
+/// What an entry reads, in the word or two that open the paragraph `Reads: …` of its description.
+pub fn reads(entry: &Entry) -> Option<String> {
+    let said = text::labelled(description(entry.schema.as_value()), "Reads:")?;
+    let end = said.find([',', '.', ';', '(']).unwrap_or(said.len());
+    Some(said[..end].trim().to_string())
+}
+
+/// One entry whole: what it is, and each setting with its type, range, default and text. The settings that it has in common
+/// with the others of its table come last, under the name of `shared`.
+pub fn page(entry: &Entry, shared: Option<&Entry>) -> String {
     let schema = entry.schema.as_value();
     let mut page = format!("{}\n\n{}", entry.name, indent(&wrap(&plain(description(schema)), WIDTH - 2), 2));
-    let settings = settings(schema, schema);
+    let own = settings(schema, schema);
     if schema.get("const").is_none() {
-        page += "\nsettings\n";
-        if settings.is_empty() {
-            page += "  none\n";
-        }
-    }
-    for setting in &settings {
-        page += &indent(&setting.show(WIDTH - 2), 2);
+        page += &section("settings", &own);
     }
     // Sections and metrics are chosen by their key, not by a name inside.
     if schema.pointer("/properties/name/const").is_some() {
-        page += &format!("\nin YAML\n{}", indent(&example(entry.name, &settings), 2));
+        page += &format!("\nin YAML\n{}", indent(&example(entry.name, &own), 2));
+    }
+    if let Some(shared) = shared {
+        let schema = shared.schema.as_value();
+        page += &section(shared.name, &settings(schema, schema));
     }
     page
+}
+
+/// A heading and settings.
+fn section(heading: &str, settings: &[Setting]) -> String {
+    let shown: String = settings.iter().map(|setting| indent(&setting.show(WIDTH - 2), 2)).collect();
+    format!("\n{heading}\n{}", if shown.is_empty() { "  none\n" } else { &shown })
 }
 
 /// The JSON Schema (draft 2020-12) of a whole document, for editors.
@@ -168,7 +190,13 @@ fn resolve<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
 
 /// A schema's type and range in words.
 fn form(schema: &Value, root: &Value) -> String {
+    let table = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next());
     let schema = resolve(schema, root);
+    if let (Some(table), Some(entries)) = (table, schema["oneOf"].as_array())
+        && entries.len() > NAMES_SHOWN
+    {
+        return format!("section {{name: …}} of a {}", table.to_lowercase());
+    }
     if let Some(variants) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) {
         return choices(variants, root);
     }

@@ -132,13 +132,13 @@ settings
 in YAML
   {name: cagrad, c: 0.4, rescale: tasks, steps: 20}
 ";
-    assert_eq!(page(&Method::entries()[1]), expected);
+    assert_eq!(page(&Method::entries()[1], None), expected);
 }
 
 #[test]
 fn pages_of_entries_without_settings_and_with_inner_sections() {
     let expected = "sum\n\n  Adds the task losses. Nothing to set.\n\nsettings\n  none\n\nin YAML\n  {name: sum}\n";
-    assert_eq!(page(&Method::entries()[0]), expected);
+    assert_eq!(page(&Method::entries()[0], None), expected);
     let expected = "\
 blend
 
@@ -158,13 +158,13 @@ settings
 in YAML
   {name: blend, parts: …, mode: …}
 ";
-    assert_eq!(page(&Method::entries()[2]), expected);
+    assert_eq!(page(&Method::entries()[2], None), expected);
 }
 
 #[test]
 fn no_line_is_wider_than_the_page() {
     for entry in Method::entries() {
-        assert!(page(&entry).lines().all(|line| line.chars().count() <= WIDTH && line == line.trim_end()));
+        assert!(page(&entry, None).lines().all(|line| line.chars().count() <= WIDTH && line == line.trim_end()));
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the tests share: running the binary, reading what it wrote.
 #![allow(dead_code)] // each test file uses its part
 
+use polytask::methods::Method;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -77,4 +78,22 @@ pub fn tensors(file: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
     let bytes = fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
     file.iter().map(|(name, view)| (name.to_string(), view.data().to_vec())).collect()
+}
+
+/// Every method with what it requires for so many tasks. A new entry joins by itself, or asks for a line here.
+pub fn every_method(tasks: usize) -> Vec<String> {
+    let weights = || (1..=tasks).map(|task| (task as f64 / 10.0).to_string()).collect::<Vec<_>>().join(", ");
+    let section = |name: &&str| match *name {
+        "constant" => format!("{{name: constant, weights: [{}]}}", weights()),
+        "stch" => "{name: stch, mu: 0.3}".into(),
+        "pbi" => "{name: pbi, theta: 2}".into(),
+        "cosmos" => "{name: cosmos, lambda: 1.5}".into(),
+        "krum" => "{name: krum, n_byzantine: 0}".into(),
+        "trimmed_mean" => format!("{{name: trimmed_mean, trim_number: {}}}", (tasks - 1) / 2),
+        "cr_mogm" => "{name: cr_mogm, inner: {name: upgrad}}".into(),
+        "weighted" => "{name: weighted, weighting: {name: uw}, inner: {name: cagrad}}".into(),
+        "grouped" => "{name: grouped, by: layer, inner: {name: moco}}".into(),
+        name => format!("{{name: {name}}}"),
+    };
+    Method::NAMES.iter().map(section).collect()
 }

@@ -3,9 +3,11 @@
 Run with pytest in an environment that has torch, numpy and safetensors; POLYTASK names the binary.
 """
 
+import hashlib
 import json
 import os
 import pathlib
+import struct
 import subprocess
 
 import numpy as np
@@ -264,3 +266,258 @@ def test_safetensors_and_state_dicts_of_pytorch_start_a_run(tmp_path):
         firsts.append((out / "metrics.jsonl").read_text())
         assert "exp_avg" in polytask("inspect", tmp_path / "checkpoint.pt")
     assert firsts[0] == firsts[1] == firsts[2]
+
+
+class Moody(torch.nn.Module):
+    """Running statistics and draws before what the tasks share ends, one input after the other."""
+
+    def __init__(self):
+        super().__init__()
+        self.trunk = torch.nn.Sequential(
+            torch.nn.Linear(3, 6),
+            torch.nn.BatchNorm1d(6),
+            torch.nn.Dropout(0.4),
+            torch.nn.Linear(6, 5),
+            torch.nn.Tanh(),
+            torch.nn.BatchNorm1d(5, momentum=0.3),
+        )
+        self.one = torch.nn.Linear(5, 2)
+        self.two = torch.nn.Linear(5, 2)
+
+    def forward(self, x):
+        z = self.trunk(x)
+        return {"one": self.one(z), "two": self.two(z)}
+
+    def shared(self):
+        return list(self.trunk.parameters())
+
+
+def chacha8(key):
+    """The first 64 bits of ChaCha8's stream, as rand_chacha gives them."""
+
+    def turn(word, bits):
+        return ((word << bits) | (word >> (32 - bits))) & 0xFFFFFFFF
+
+    start = [*struct.unpack("<4I", b"expand 32-byte k"), *struct.unpack("<8I", key), 0, 0, 0, 0]
+    words = list(start)
+    columns = [(0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15)]
+    diagonals = [(0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14)]
+    for _ in range(4):
+        for a, b, c, d in columns + diagonals:
+            for bits, (to, by, turned) in zip((16, 12, 8, 7), 2 * [(a, b, d), (c, d, b)]):
+                words[to] = (words[to] + words[by]) & 0xFFFFFFFF
+                words[turned] = turn(words[turned] ^ words[to], bits)
+    low, high = ((word + first) & 0xFFFFFFFF for word, first in list(zip(words, start))[:2])
+    return low | high << 32
+
+
+def seed_of(step, portion, seed=0):
+    """What libtorch's generator is seeded with for a portion of a step: random.rs says how."""
+    return chacha8(hashlib.sha256(struct.pack("<3Q", seed, step, portion) + b"module").digest())
+
+
+def write_rows(path, rows, labels, seed):
+    """Inputs `x0 x1 x2` and a column per task of `labels`, some of it empty; as tensors too, -1 for no label."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(rows, 3)), rng.integers(0, 2, size=(rows, len(labels)))
+    y[rng.random(size=y.shape) < 0.3] = -1
+    cells = [[*map(repr, map(float, a)), *("" if label < 0 else str(label) for label in b)] for a, b in zip(x, y)]
+    path.write_text("\n".join([",".join(["x0", "x1", "x2", *labels]), *map(",".join, cells)]))
+    return torch.from_numpy(x), torch.from_numpy(y)
+
+
+ACCUMULATED = """\
+data: {name: csv, inputs: ["x*"], standardize: false, train: %s}
+tasks:
+  - {name: one, loss: {name: cross_entropy, classes: 2}}
+  - {name: two, loss: {name: cross_entropy, classes: 2}}
+model: {torchscript: moody.pt}
+method: {name: %s}
+precision: float64
+optimizer: {name: sgd, learning_rate: 0.5}
+train: {epochs: 2, batch_size: 8, accumulate: %d, shuffle: false}
+record: {every: 1, tensorboard: false}
+"""
+
+
+class Loop:
+    """The loop that a researcher would write: micro-batches in training mode, `N_t` over all of them, one SGD step."""
+
+    def __init__(self, model, groups):
+        # Per group of rows its inputs, labels and the tasks that read it.
+        self.model, self.groups, self.step = model, groups, 0
+
+    def portion(self, at):
+        """The rows of each group that portion `at` of an epoch reads; a shorter group starts anew."""
+        for x, y, tasks in self.groups:
+            start = 8 * (at % -(-len(x) // 8))
+            yield x[start : start + 8], y[start : start + 8], tasks
+
+    def losses(self, portions, first=0):
+        """Per portion the two losses; a portion's share of the mean over all rows that `portions` hold."""
+        counts = {task: 0 for task in ("one", "two")}
+        for at in portions:
+            for _, y, tasks in self.portion(at):
+                for column, task in enumerate(tasks):
+                    counts[task] += int((y[:, column] >= 0).sum())
+        for number, at in enumerate(portions, start=first):
+            torch.manual_seed(seed_of(self.step, number))
+            losses = {task: torch.zeros((), dtype=torch.float64) for task in counts}
+            for x, y, tasks in self.portion(at):
+                outputs = self.model(x)
+                for column, task in enumerate(tasks):
+                    total = torch.nn.functional.cross_entropy(
+                        outputs[task], y[:, column], ignore_index=-1, reduction="sum"
+                    )
+                    losses[task] = losses[task] + total / counts[task]
+            yield losses["one"], losses["two"]
+
+    def sum(self, portions):
+        self.model.zero_grad()
+        for one, two in self.losses(portions):
+            (one + two).backward()
+        self.apply()
+
+    def jacobian(self, portions, first=0):
+        """Per task the gradients of all parameters, summed over the portions."""
+        parameters = list(self.model.parameters())
+        rows = [[torch.zeros_like(p) for p in parameters] for _ in range(2)]
+        for losses in self.losses(portions, first):
+            for row, loss in zip(rows, losses):
+                found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+                for sum_, gradient in zip(row, found):
+                    sum_ += 0 if gradient is None else gradient
+        return rows
+
+    def flat(self, row):
+        """The shared parameters' part of a row, flat."""
+        return torch.cat([row[at].reshape(-1) for at in range(len(self.model.shared()))])
+
+    def weighted(self, rows, weights):
+        """Shared parameters follow the weights, each head its own loss."""
+        count = len(self.model.shared())
+        for at, parameter in enumerate(self.model.parameters()):
+            one, two = rows[0][at], rows[1][at]
+            parameter.grad = weights[0] * one + weights[1] * two if at < count else one + two
+        self.apply()
+
+    def apply(self):
+        with torch.no_grad():
+            for parameter in self.model.parameters():
+                parameter -= 0.5 * parameter.grad
+        self.step += 1
+
+
+def expect_equal(run, model):
+    found = torch.jit.load(run / "model.pt").state_dict()
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(found[name], tensor, rtol=1e-9, atol=1e-12, msg=f"{name}: {found[name]} {tensor}")
+
+
+def moody(folder):
+    torch.manual_seed(0)
+    model = Moody().double()
+    torch.jit.script(model).save(folder / "moody.pt")
+    return model.train()
+
+
+@pytest.mark.parametrize("own_inputs", [False, True])
+@pytest.mark.parametrize("method", ["sum", "upgrad"])
+def test_accumulated_steps_move_weights_and_statistics_as_a_loop_in_pytorch(tmp_path, own_inputs, method):
+    model = moody(tmp_path)
+    if own_inputs:
+        files = "{one: one.csv, two: two.csv}"
+        groups = [
+            (*write_rows(tmp_path / "one.csv", 21, ["one"], 1), ["one"]),
+            (*write_rows(tmp_path / "two.csv", 52, ["two"], 2), ["two"]),
+        ]
+    else:
+        files = "rows.csv"
+        groups = [(*write_rows(tmp_path / "rows.csv", 52, ["one", "two"], 1), ["one", "two"])]
+    (tmp_path / "a.yaml").write_text(ACCUMULATED % (files, method, 3))
+    polytask("train", tmp_path / "a.yaml", "--out", tmp_path / "run", "--quiet")
+
+    loop = Loop(model, groups)
+    for _ in range(2):
+        for start in (0, 3, 6):  # 7 portions of 8 rows, the last of 4: its step stands alone
+            portions = range(start, min(start + 3, 7))
+            if method == "sum":
+                loop.sum(portions)
+            else:
+                rows = loop.jacobian(portions)
+                loop.weighted(rows, upgrad_of_two(*map(loop.flat, rows)))
+    assert model.trunk[1].num_batches_tracked == 14 * len(groups)
+    expect_equal(tmp_path / "run", model)
+
+
+def upgrad_of_two(first, second):
+    """Each gradient without its component against the other, mean of both: as weights of the two."""
+    product = first @ second
+    if product >= 0:
+        return 0.5, 0.5
+    return 0.5 - 0.5 * product / (first @ first), 0.5 - 0.5 * product / (second @ second)
+
+
+def test_a_method_of_three_batches_accumulates_each_of_them(tmp_path):
+    model = moody(tmp_path)
+    groups = [(*write_rows(tmp_path / "rows.csv", 100, ["one", "two"], 3), ["one", "two"])]
+    (tmp_path / "a.yaml").write_text(ACCUMULATED % ("rows.csv", "modo, gamma: 5", 2))
+    polytask("train", tmp_path / "a.yaml", "--out", tmp_path / "run", "--quiet")
+
+    loop, weights = Loop(model, groups), np.array([0.5, 0.5])
+    for _ in range(2):
+        for start in (0, 6):  # of 13 portions, 12 make two steps of three batches of two
+            jacobians = [loop.jacobian(range(at, at + 2), at - start) for at in (start, start + 2, start + 4)]
+            left, right = (torch.stack([loop.flat(row) for row in rows]) for rows in jacobians[:2])
+            moved = weights - 5 * ((left @ right.T).numpy() @ weights + 0.1 * weights)
+            first = np.clip((moved[0] - moved[1] + 1) / 2, 0, 1)
+            weights = np.array([first, 1 - first])
+            loop.weighted(jacobians[2], weights)
+    assert 0 < weights[0] < 1 and abs(weights[0] - 0.5) > 1e-3
+    assert model.trunk[1].num_batches_tracked == 24
+    expect_equal(tmp_path / "run", model)
+
+
+def test_tied_and_frozen_parameters_are_balanced_as_in_pytorch(tmp_path):
+    torch.manual_seed(0)
+    model = Odd().double()
+    torch.jit.script(model).save(tmp_path / "odd.pt")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(32, 10)), rng.integers(0, 2, size=(32, 2))
+    header = [*[f"x{i}" for i in range(10)], "task1", "task2"]
+    lines = [",".join([*map(repr, map(float, row)), *map(str, label)]) for row, label in zip(x, y)]
+    (tmp_path / "rows.csv").write_text("\n".join([",".join(header), *lines]))
+    (tmp_path / "odd.yaml").write_text(
+        """\
+data: {name: csv, train: rows.csv, inputs: ["x*"], standardize: false}
+tasks:
+  - {name: task1, loss: {name: cross_entropy, classes: 2}}
+  - {name: task2, loss: {name: cross_entropy, classes: 2}}
+model: {torchscript: odd.pt}
+method: {name: mgda}
+precision: float64
+optimizer: {name: sgd, learning_rate: 0.5}
+train: {epochs: 3, batch_size: 16, shuffle: false}
+"""
+    )
+    polytask("train", tmp_path / "odd.yaml", "--out", tmp_path / "run", "--quiet")
+    learned = [p for p in model.parameters() if p.requires_grad]
+    for _ in range(3):
+        for start in (0, 16):
+            outputs = model(torch.from_numpy(x[start : start + 16]))
+            labels = torch.from_numpy(y[start : start + 16])
+            rows = []
+            for task, output in enumerate(outputs):
+                loss = torch.nn.functional.cross_entropy(output, labels[:, task])
+                found = torch.autograd.grad(loss, learned, retain_graph=True)
+                rows.append(torch.cat([gradient.reshape(-1) for gradient in found]))
+            # Of two gradients, the shortest convex combination in closed form.
+            apart = rows[0] - rows[1]
+            first = float(torch.clamp(-(apart @ rows[1]) / (apart @ apart), 0, 1))
+            step = first * rows[0] + (1 - first) * rows[1]
+            with torch.no_grad():
+                for parameter, piece in zip(learned, step.split([p.numel() for p in learned])):
+                    parameter -= 0.5 * piece.view_as(parameter)
+    found = torch.jit.load(tmp_path / "run" / "model.pt").state_dict()
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(found[name], tensor, rtol=1e-8, atol=1e-11, msg=name)
