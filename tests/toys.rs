@@ -1,5 +1,4 @@
-//! Heavy proofs: what the field's toy problems do to its methods; minutes on two cores.
-//! `cargo test --release --test toys -- --ignored` runs them.
+//! Heavy proofs: what the field's toy problems do to its methods. `scripts/prove` runs them; minutes on two cores.
 //!
 //! The runs are those of `experiments/`, from the papers' starts, with the papers' numbers of steps as the limit: one that
 //! has arrived, and stayed, ends there.
