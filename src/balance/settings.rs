@@ -38,7 +38,8 @@ pub enum Gradients {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Common {
-    /// The length of the update, so that one learning rate is comparable between methods.
+    /// The length of the update, so that one learning rate is comparable between methods. With a method that reads losses,
+    /// `mean` and `sum` cost two backward passes more.
     pub scale: Scale,
     /// What the parameters of a task's own head follow. Default, as in the methods' authors' code: `weighted` for every method
     /// that reads losses and for mgda, nash_mtl, fairgrad, imtl_g, gradnorm and excess_mtl; `own` for the others; that of
@@ -49,9 +50,10 @@ pub struct Common {
     /// excess_mtl, groups by layer or parameter) or read three batches (sdmgrad, modo).
     pub gradients: Gradients,
     /// Compute weights every so many steps and keep them in between, which saves the backward passes of methods that read
-    /// gradients (Navon 2022); 1 for methods that read the Jacobian, whose direction is each step's own. The method sees no other step: its averages, its learned parameters and its look at the losses after an
-    /// update stand still in between. Weights serve only the tasks that they were made for: at a step where other tasks are
-    /// present, the method is asked anew.
+    /// gradients (Navon 2022); 1 for methods that read the Jacobian, whose direction is each step's own. The method sees no
+    /// other step: its averages, its learned parameters and its look at the losses after an update stand still in between.
+    /// Weights serve only the tasks that they were made for: at a step where other tasks are present, the method is asked
+    /// anew.
     #[serde(with = "crate::settings::AtLeastOne")]
     pub every: u64,
 }

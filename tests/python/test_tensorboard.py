@@ -203,6 +203,28 @@ def test_each_epoch_has_a_picture_of_its_mean_cosines(looked_into, gradient_even
         assert np.sign(red - blue) == np.sign(np.mean(cosines)), (red, blue, cosines)
 
 
+def test_a_killed_run_shows_the_pictures_of_an_undisturbed_one(tmp_path):
+    yaml = tmp_path / "long.yaml"
+    # Checkpoints fall into the middle of epochs of 40 steps.
+    yaml.write_text(LOOKED_INTO.replace("epochs: 3", "epochs: 40") + "checkpoint: {every: 7 steps}\n")
+    train = [os.environ["POLYTASK"], "train", str(yaml)]
+    subprocess.run([*train, "--out", tmp_path / "whole", "--quiet"], check=True, capture_output=True)
+    killed = subprocess.Popen([*train, "--out", tmp_path / "killed"], stderr=subprocess.PIPE, text=True)
+    epochs = (line for line in killed.stderr if "epoch " in line)
+    for _ in range(3):
+        assert next(epochs, None), "the run was killed before its end"
+    killed.kill()
+    assert killed.wait() < 0
+    subprocess.run([*train, "--out", tmp_path / "killed", "--quiet", "--resume"], check=True, capture_output=True)
+
+    def pictures(name):
+        return {(image.step, image.encoded_image_string) for image in read_events(tmp_path / name).Images("gradients/cosines")}
+
+    whole = pictures("whole")
+    assert [step for step, _ in sorted(whole)] == list(range(40, 1640, 40))
+    assert pictures("killed") == whole
+
+
 def test_config_and_environment_are_texts(events):
     (config,) = events.Tensors("config/text_summary")
     text = config.tensor_proto.string_val[0].decode()
