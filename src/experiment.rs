@@ -376,8 +376,19 @@ impl Experiment {
         let probe: Batch = loader.groups().iter().map(|group| group.narrow(0, 1)).collect();
         let owners = ownership(&*model, &probe, &parameters)?;
         let sharing = Sharing::new(&*model, &parameters.spans, &owners, tasks.len(), &self.model.shared)?;
+        self.check_shared(&sharing)?;
         self.check_representation(&*model, &loader)?;
         Ok(Assembly { tasks, dataset, fingerprint, loader, model, parameters, sharing, segments })
+    }
+
+    /// Where nothing is shared and learned, there is no gradient to read, and weights made of none would hold the heads still.
+    fn check_shared(&self, sharing: &Sharing) -> Result<(), BadSetting> {
+        if sharing.width() > 0 || !self.method.reads_gradients() {
+            return Ok(());
+        }
+        let what = format!("{} reads gradients by shared parameters, and no learned one is shared", self.method.name());
+        Err(BadSetting::new("method.name", what)
+            .remedy("choose a method that reads losses, such as sum, or look at model.freeze and model.shared"))
     }
 
     /// Gradients of the representation need one that all tasks read.

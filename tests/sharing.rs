@@ -40,7 +40,7 @@ fn a_layer_named_shared_is_all_that_counts_and_the_rest_belongs_to_each_task() {
         out
     };
     let pattern = "shared: [\"shared_layers.0.*\"]";
-    // constant with weights of 1 reads the tasks' gradients here: cagrad with c = 0 gives their mean.
+    // With c = 0 cagrad gives the mean of the gradients that it reads.
     let mean = |model: &str, name: &str| run(name, model, "{name: cagrad, c: 0, scale: sum}");
     let losses = |run: &Path| -> Vec<f64> { (0..5).map(|step| at(&metrics(run), step, "total", "loss")).collect() };
     let (sum, some, all) = (
@@ -82,7 +82,6 @@ fn frozen_parameters_stand_still_and_are_nobodys() {
             write(folder.path(), "a.yaml", &with("freeze: [\"shared_layers.0.*\", \"task1_layer.bias\"]", method));
         let said = succeed(&["check", text(&yaml)]);
         assert!(said.contains("shared 420; own task1 40, task2 42; frozen 222"), "{said}");
-        let out = folder.path().join(method);
         let after = |steps: &str| {
             let out = folder.path().join(format!("{method}{steps}"));
             succeed(&["train", text(&yaml), "--out", text(&out), "--quiet", "--set", &format!("train.steps={steps}")]);
@@ -95,7 +94,22 @@ fn frozen_parameters_stand_still_and_are_nobodys() {
             let name = format!("model.{name}");
             assert_eq!(one[&name] == five[&name], frozen, "{method}: {name}");
         }
-        drop(out);
+    }
+}
+
+#[test]
+fn a_method_that_reads_gradients_needs_something_shared_to_learn() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let frozen = "freeze: [\"shared_layers.*\"]";
+    let only_frozen = "shared: [\"shared_layers.0.*\"], freeze: [\"shared_layers.0.*\"]";
+    for model in [frozen, only_frozen] {
+        for method in ["{name: nash_mtl}", "{name: con_fig}"] {
+            let yaml = write(folder.path(), "a.yaml", &with(model, method));
+            let said = fail(&["train", text(&yaml), "--quiet"]);
+            assert!(said.contains("method.name: ") && said.contains("no learned one is shared"), "{said}");
+        }
+        let yaml = write(folder.path(), "a.yaml", &with(model, "{name: sum}"));
+        succeed(&["check", text(&yaml)]);
     }
 }
 
