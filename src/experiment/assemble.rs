@@ -1,0 +1,167 @@
+//! The parts, built: data loaded, model made, and what only they can show checked.
+
+use super::Experiment;
+use crate::balance::Gradients;
+use crate::data::{Batch, Dataset, Group, Loader, Request};
+use crate::engine::ownership;
+use crate::error::{BadSetting, note};
+use crate::metadata::{self, Metadata};
+use crate::models::{Model, Network, Objectives, Parameters, Scripted, Sharing};
+use crate::optim::{Segment, segments};
+use crate::tasks::Task;
+use crate::trainer::{SelectSettings, measure, total_steps};
+use crate::weights;
+use anyhow::Result;
+use std::path::Path;
+use tch::{Device, Kind};
+
+/// The parts that an experiment is made of, built.
+pub struct Assembly {
+    /// In the order of the YAML.
+    pub tasks: Vec<Task>,
+    /// On the device; the training rows are the loader's.
+    pub dataset: Dataset,
+    /// A number that tells this data from any other.
+    pub fingerprint: i64,
+    /// The training rows, in the order of training.
+    pub loader: Loader,
+    /// On the device.
+    pub model: Box<dyn Model>,
+    /// The model's parameters, flat.
+    pub parameters: Parameters,
+    /// Which of them the tasks share.
+    pub sharing: Sharing,
+    /// Which of them the optimizer updates, at which settings.
+    pub segments: Vec<Segment>,
+}
+
+impl Experiment {
+    /// Loads the data and builds the model on `device`.
+    ///
+    /// # Errors
+    /// As [`Source::load`](crate::data::Source::load); a split that is asked for and does not exist; a file of weights
+    /// that does not fit.
+    pub fn assemble(&self, folder: &Path, device: Device) -> Result<Assembly> {
+        let tasks = self.tasks()?;
+        let precision = self.precision.kind();
+        let request = Request { tasks: &tasks, seed: self.seed, precision, folder, fitted: None };
+        let dataset = self.data.load(&request)?;
+        self.check_validation(&tasks, dataset.validation.as_deref())?;
+        let fingerprint = dataset.fingerprint();
+        let mut dataset = dataset.to_device(device);
+        let model = self.model(&tasks, &dataset, folder, device)?;
+        let mut parameters = Parameters::flatten(&*model, device, precision, &self.model.freeze)?;
+        if let Some(initial) = &self.model.initial {
+            let file = folder.join(initial);
+            parameters.load(&weights::read(&file)?, &file.display().to_string())?;
+        }
+        let segments = segments(&parameters.layout(), &self.optimizer)?;
+        let loader = Loader::new(std::mem::take(&mut dataset.train), self.loader(), self.seed)?;
+        self.schedule.check(total_steps(&self.train, loader.steps_per_epoch())).map_err(|bad| bad.under("schedule"))?;
+        try_forward(&*model, &tasks, &dataset, &loader)?;
+        let probe: Batch = loader.groups().iter().map(|group| group.narrow(0, 1)).collect();
+        let owners = ownership(&*model, &probe, &parameters)?;
+        let sharing = Sharing::new(&*model, &parameters.spans, &owners, tasks.len(), &self.model.shared)?;
+        self.check_shared(&sharing)?;
+        self.check_representation(&*model, &loader)?;
+        Ok(Assembly { tasks, dataset, fingerprint, loader, model, parameters, sharing, segments })
+    }
+
+    fn model(&self, tasks: &[Task], dataset: &Dataset, folder: &Path, device: Device) -> Result<Box<dyn Model>> {
+        let widths: Vec<(String, i64)> = tasks.iter().map(|task| (task.name.clone(), task.form.width())).collect();
+        let precision = self.precision.kind();
+        if let Some(file) = &self.model.torchscript {
+            return Ok(Box::new(scripted(&folder.join(file), &widths, device, precision)?));
+        }
+        if let Some(problem) = &self.model.objectives {
+            let names = tasks.iter().map(|task| task.name.clone()).collect();
+            return Ok(Box::new(Objectives::new(problem, names, precision, self.seed)));
+        }
+        let backbone = self.model.backbone.as_ref().ok_or_else(|| BadSetting::new("model", "has no backbone"))?;
+        let architecture = self.model.architecture.clone().unwrap_or_default();
+        let inputs = dataset.train[0].inputs[0].1.size()[1];
+        Ok(Box::new(Network::new(&architecture, backbone, inputs, &widths, precision, self.seed)))
+    }
+
+    /// What is judged needs validation rows with labels.
+    fn check_validation(&self, tasks: &[Task], validation: Option<&[Group]>) -> Result<(), BadSetting> {
+        let asked = [
+            (self.stop.patience.is_some(), "stop.patience"),
+            (self.stop.target.is_some(), "stop.target"),
+            (self.schedule.observes(), "schedule"),
+            (self.select.metric != SelectSettings::default().metric, "select.metric"),
+        ];
+        let Some(groups) = validation else {
+            return match asked.iter().find(|(asked, _)| *asked) {
+                Some((_, path)) => Err(BadSetting::new(*path, "there are no validation rows to judge by")
+                    .remedy("name a validation split in `data`, or leave it out")),
+                None => Ok(()),
+            };
+        };
+        let labelled = |task: usize| {
+            let targets = groups.iter().flat_map(|group| group.tasks.iter().zip(&group.targets));
+            targets.filter(|(index, _)| **index == task).any(|(_, target)| target.labelled_rows() > 0)
+        };
+        let (with, without): (Vec<usize>, Vec<usize>) = (0..tasks.len()).partition(|task| labelled(*task));
+        let selected = self.selection(tasks)?.0;
+        for task in without {
+            let name = &tasks[task].name;
+            if selected.as_ref().is_some_and(|(selected, _)| selected == name) {
+                return Err(BadSetting::new("select.metric", format!("{name} has no label in the validation rows"))
+                    .remedy("select by another task, or give validation rows that are labelled"));
+            }
+            if !with.is_empty() {
+                note(format!(
+                    "warning: {name} has no label in the validation rows: the mean loss is that of the others"
+                ));
+            }
+        }
+        if with.is_empty() {
+            return Err(BadSetting::new("data.validation", "no task has a label in the validation rows")
+                .remedy("give validation rows that are labelled, or leave the split out"));
+        }
+        Ok(())
+    }
+
+    /// Where nothing is shared and learned, there is no gradient to read, and weights made of none would hold the heads still.
+    fn check_shared(&self, sharing: &Sharing) -> Result<(), BadSetting> {
+        if sharing.width() > 0 || !self.method.reads_gradients() {
+            return Ok(());
+        }
+        let what = format!("{} reads gradients by shared parameters, and no learned one is shared", self.method.name());
+        Err(BadSetting::new("method.name", what)
+            .remedy("choose a method that reads losses, such as sum, or look at model.freeze and model.shared"))
+    }
+
+    /// Gradients of the representation need one that all tasks read.
+    fn check_representation(&self, model: &dyn Model, loader: &Loader) -> Result<(), BadSetting> {
+        if self.method.common.gradients == Gradients::Parameters {
+            return Ok(());
+        }
+        let why = match loader.groups().len() {
+            1 if model.shared_representation().is_some() => return Ok(()),
+            1 => "the tasks of this model do not read one representation that Polytask can see",
+            _ => "the tasks have inputs of their own, and so no representation in common",
+        };
+        Err(BadSetting::new("method.gradients", why).remedy("write `gradients: parameters`"))
+    }
+}
+
+/// Sends a row of each group through the model: a module from outside shows only so whether its outputs fit the tasks.
+fn try_forward(model: &dyn Model, tasks: &[Task], dataset: &Dataset, loader: &Loader) -> Result<()> {
+    let measured: Vec<Group> = loader.groups().iter().map(|group| group.narrow(0, 1)).collect();
+    measure(model, tasks, &dataset.standardizations, &measured, 1).map(drop)
+}
+
+/// Loads a TorchScript module; one that a run wrote knows the names of its outputs.
+///
+/// # Errors
+/// The file is missing, damaged or no TorchScript.
+pub fn scripted(file: &Path, widths: &[(String, i64)], device: Device, precision: Kind) -> Result<Scripted> {
+    let mut model = Scripted::load(file, widths, device, precision)?;
+    if let Some(text) = model.extra(metadata::FILE) {
+        let metadata = Metadata::parse(&text, &file.display().to_string())?;
+        model.name_outputs(metadata.outputs);
+    }
+    Ok(model)
+}

@@ -1,0 +1,179 @@
+//! An experiment: YAML to checked parts. The only folder that knows every part.
+
+mod assemble;
+mod check;
+
+pub use assemble::{Assembly, scripted};
+
+use crate::balance::MethodSettings;
+use crate::data::{Data, LoaderSettings};
+use crate::error::BadSetting;
+use crate::libtorch::DeviceChoice;
+use crate::models::architectures::ArchitectureKind;
+use crate::models::backbones::BackboneKind;
+use crate::models::objectives::ProblemKind;
+use crate::optim::{OptimizerKind, ScheduleKind};
+use crate::tasks::{Task, TaskSettings};
+use crate::trainer::{
+    CheckpointSettings, EvaluateSettings, Plan, RecordSettings, SelectSettings, StopSettings, TrainSettings,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use tch::Kind;
+
+/// A Polytask experiment: one model, one method, several tasks.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// The first folder under `runs/`. Default: the name of the YAML file.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// All randomness is a function of it: initial weights, order of rows, dropout, synthetic data.
+    #[serde(default)]
+    pub seed: u64,
+    /// `auto` (CUDA if there is one, else the CPU), `cpu`, `cuda`, `cuda:1`, or `mps` (untested).
+    #[serde(default)]
+    pub device: DeviceChoice,
+    /// The kind of all numbers.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Threads inside one operation. Small models are fastest with one.
+    #[serde(default = "one", with = "crate::settings::AtLeastOne")]
+    pub threads: u64,
+    /// Where the rows come from.
+    pub data: Data,
+    /// What is learned from them.
+    pub tasks: Vec<TaskSettings>,
+    /// What learns it.
+    pub model: ModelSettings,
+    /// How task losses become one update.
+    #[serde(default)]
+    pub method: MethodSettings,
+    /// How a gradient becomes a step.
+    pub optimizer: OptimizerKind,
+    /// How learning rates change over time.
+    #[serde(default)]
+    pub schedule: ScheduleKind,
+    /// How long and in what portions.
+    pub train: TrainSettings,
+    /// When to measure validation.
+    #[serde(default)]
+    pub evaluate: EvaluateSettings,
+    /// What makes a checkpoint the best.
+    #[serde(default)]
+    pub select: SelectSettings,
+    /// When to stop early.
+    #[serde(default)]
+    pub stop: StopSettings,
+    /// When to write checkpoints.
+    #[serde(default)]
+    pub checkpoint: CheckpointSettings,
+    /// What to record.
+    #[serde(default)]
+    pub record: RecordSettings,
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// The kind of all numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    Float32,
+    /// 64 bits.
+    Float64,
+}
+
+impl Precision {
+    /// As libtorch calls it.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Float32 => Kind::Float,
+            Self::Float64 => Kind::Double,
+        }
+    }
+}
+
+/// What learns: an architecture over a backbone with one head per task, a TorchScript module made in Python, or a point
+/// that is moved over the objectives of a toy problem.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelSettings {
+    /// How tasks share the backbone. Default: `{name: hard_sharing}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<ArchitectureKind>,
+    /// What turns inputs into features.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backbone: Option<BackboneKind>,
+    /// A TorchScript file (scripted or traced) to train instead; its outputs are the tasks, by key or by position.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub torchscript: Option<PathBuf>,
+    /// A toy problem instead: the parameter `x` is a point, the tasks are its objectives in order. Goes with
+    /// `data: {name: none}` and tasks with `loss: {name: value}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objectives: Option<ProblemKind>,
+    /// Initial weights: a TorchScript, safetensors or PyTorch `.pt` file with the model's parameter names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial: Option<PathBuf>,
+    /// Parameters that count as shared for the methods: names or patterns such as `shared_layers.*`. Default: those that the
+    /// outputs of two tasks or more reach (with one task, all but its head).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<String>,
+    /// Parameters that stand still: names or patterns such as `shared_layers.*`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+}
+
+impl Experiment {
+    /// What the trainer is told.
+    ///
+    /// # Errors
+    /// As [`selection`](Self::selection).
+    pub fn plan(&self, tasks: &[Task]) -> Result<Plan, BadSetting> {
+        let (select, direction) = self.selection(tasks)?;
+        Ok(Plan {
+            train: self.train.clone(),
+            evaluate: self.evaluate.clone(),
+            select,
+            direction,
+            stop: self.stop.clone(),
+            checkpoint: self.checkpoint.clone(),
+            record: self.record.clone(),
+            seed: self.seed,
+        })
+    }
+
+    /// How the loader is to draw batches.
+    pub fn loader(&self) -> LoaderSettings {
+        let TrainSettings { batch_size, shuffle, drop_last, combine, accumulate, .. } = &self.train;
+        LoaderSettings {
+            batch_size: *batch_size as i64,
+            shuffle: *shuffle,
+            drop_last: *drop_last,
+            combine: *combine,
+            accumulate: *accumulate as i64,
+            batches: self.method.batches() as i64,
+        }
+    }
+
+    /// The same experiment with nothing left to chance: name, device and absolute paths. Runnable as it is.
+    #[must_use]
+    pub fn resolved(&self, name: &str, device: DeviceChoice, folder: &Path) -> Self {
+        let absolute = |path: &PathBuf| std::path::absolute(folder.join(path)).unwrap_or_else(|_| folder.join(path));
+        let mut resolved = self.clone();
+        resolved.name = Some(name.to_string());
+        resolved.device = device;
+        resolved.data = self.data.absolute(folder);
+        resolved.model.torchscript = self.model.torchscript.as_ref().map(absolute);
+        resolved.model.initial = self.model.initial.as_ref().map(absolute);
+        if resolved.model.backbone.is_some() {
+            resolved.model.architecture = Some(self.model.architecture.clone().unwrap_or_default());
+        }
+        resolved
+    }
+}
