@@ -29,7 +29,18 @@ pub fn column(values: &[f64], rows: &Tensor) -> Tensor {
 /// # Errors
 /// One is not finite.
 pub fn norms(step: &Step, rows: &Tensor) -> Result<Vec<f64>> {
-    let norms = host(&rows.linalg_norm(2.0, [1].as_slice(), false, Kind::Double));
+    finite(step, host(&rows.linalg_norm(2.0, [1].as_slice(), false, Kind::Double)))
+}
+
+/// The rows' norms `[K]`, from their Gramian.
+///
+/// # Errors
+/// One is not finite.
+pub fn norms_of(step: &Step, gramian: &Matrix) -> Result<Vec<f64>> {
+    finite(step, gramian.diagonal().iter().map(|square| square.sqrt()).collect())
+}
+
+fn finite(step: &Step, norms: Vec<f64>) -> Result<Vec<f64>> {
     if norms.iter().all(|norm| norm.is_finite()) {
         return Ok(norms);
     }

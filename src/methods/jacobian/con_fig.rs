@@ -55,20 +55,23 @@ impl Balancing for ConFig {
 
 impl JacobianMethod for ConFig {
     fn direction(&self, step: &Step, jacobian: &Tensor, _: &mut State) -> Result<Direction> {
-        let norms = rows::norms(step, jacobian)?;
-        let divisors: Vec<f64> = norms.iter().map(|&norm| if norm > 0.0 { norm } else { 1.0 }).collect();
-        let unit = jacobian / rows::column(&divisors, jacobian); // [K, P]
+        let gramian = rows::gramian(jacobian); // [K, K]
+        let norms = rows::norms_of(step, &gramian)?;
         let wanted = present_or(self.weights.as_ref(), 1.0, step);
         let wanted = wanted.iter().zip(&norms).map(|(&wanted, &norm)| if norm > 0.0 { wanted } else { 0.0 });
         let wanted = Vector::from_iterator(step.count(), wanted);
+        let shares = norms.iter().map(|&norm| if norm > 0.0 { 1.0 / norm } else { 0.0 });
+        let shares = Vector::from_iterator(step.count(), shares);
+        let cosines = Matrix::from_fn(step.count(), step.count(), |i, j| gramian[(i, j)] * shares[i] * shares[j]);
         let precision = if jacobian.kind() == Kind::Double { f64::EPSILON } else { f64::from(f32::EPSILON) };
-        let Some(solved) = solve(rows::gramian(&unit), &wanted, precision) else {
+        let Some(solved) = solve(cosines, &wanted, precision) else {
             return Ok(Direction { direction: jacobian.select(0, 0).zeros_like(), weights: None });
         };
-        let direction = rows::combine(solved.as_slice(), &unit); // x [P]
-        let direction = &direction / direction.norm(); // u [P]
-        let length: f64 = rows::host(&jacobian.mv(&direction)).iter().sum();
-        Ok(Direction { direction: direction * length, weights: None })
+        let solved = solved.component_mul(&shares); // x = Jᵀ solved
+        let progress = &gramian * &solved; // g_t·x [K]
+        let factor = progress.sum() / solved.dot(&progress);
+        let weights: Vec<f64> = solved.iter().map(|value| value * factor).collect();
+        Ok(Direction { direction: rows::combine(&weights, jacobian), weights: None })
     }
 }
 

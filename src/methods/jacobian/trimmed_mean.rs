@@ -59,10 +59,28 @@ impl JacobianMethod for TrimmedMean {
             let what = format!("only {} tasks are present, {} are trimmed", step.count(), 2 * self.trim_number);
             return Err(step.failure(&what, step.losses, "lower `trim_number`, or make the batches larger"));
         }
-        let (sorted, _) = jacobian.sort(0, false); // [K, P]
-        let middle = sorted.narrow(0, self.trim_number as i64, kept);
+        let mut rows = jacobian.unbind(0); // K of [P]
+        for _ in 0..self.trim_number {
+            drop_last(&mut rows, Tensor::minimum, Tensor::maximum);
+            drop_last(&mut rows, Tensor::maximum, Tensor::minimum);
+        }
+        let middle = Tensor::stack(&rows, 0); // [kept, P]
         Ok(Direction { direction: middle.mean_dim([0].as_slice(), false, None::<Kind>), weights: None })
     }
+}
+
+/// Drops per coordinate the number that `moves` on past every other, which `stays`. A sort of all takes ten times as long, and
+/// would take a number that is none for the largest.
+fn drop_last(
+    rows: &mut Vec<Tensor>,
+    stays: impl Fn(&Tensor, &Tensor) -> Tensor,
+    moves: impl Fn(&Tensor, &Tensor) -> Tensor,
+) {
+    for at in 1..rows.len() {
+        let (before, here) = (stays(&rows[at - 1], &rows[at]), moves(&rows[at - 1], &rows[at]));
+        (rows[at - 1], rows[at]) = (before, here);
+    }
+    rows.pop();
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Newton's method on a strictly convex function of positive numbers: a quadratic form and a weighted barrier.
 
+use super::cholesky;
 use crate::methods::{Matrix, Vector};
-use nalgebra::Cholesky;
 
 /// Residual, relative to the right-hand side, at which an equation holds.
 const RESIDUAL: f64 = 1e-12;
@@ -42,17 +42,16 @@ struct Point {
 }
 
 impl Barrier {
-    /// Minimises; ends early where the quadratic form falls to `vanishing (Σb)²`.
+    /// Minimises from `ln b [K]` on; ends early where the quadratic form falls to `vanishing (Σb)²`.
     ///
     /// An equation holds when its sides differ by `1e-12` of the right one, or by what the rounding of `C` alone makes of
     /// them, `4 K ε (|C| b)_i`: then `b` is the root for a matrix that f64 cannot tell from `C`. From there on the search
     /// goes on as long as each step halves the residual.
-    pub fn minimise(&self, vanishing: f64) -> Minimum {
+    pub fn minimise(&self, log_start: &Vector, vanishing: f64) -> Minimum {
         let count = self.log_weights.len();
         let sizes = self.correlation.abs();
         let rounding = 4.0 * count as f64 * f64::EPSILON;
-        // The minimiser where C is the identity.
-        let mut point = self.point(self.log_weights.map(|weight| (weight / (self.power + 1.0)).exp().max(LEAST)));
+        let mut point = self.without_unseen(self.point(log_start.map(|b| b.exp().max(LEAST))), &Vector::zeros(count));
         let mut best: Option<(f64, Vector)> = None;
         let mut residual = f64::INFINITY;
         let mut stuck = false;
@@ -74,27 +73,36 @@ impl Barrier {
             }
             let Some(step) = self.newton(&point) else { break };
             let way = Way { barrier: self, from: &point.b, curved: !stuck && self.bends(&step), step };
-            let length = way.length(&point, &noise);
+            let (length, end) = way.follow(&point, &noise);
             stuck = way.curved && length < 0.1;
-            point = self.point(way.at(length).0);
+            point = self.without_unseen(end, &way.step);
         }
         best.map_or(Minimum::Missed(residual), |(_, b)| Minimum::At(b))
     }
 
-    fn point(&self, mut b: Vector) -> Point {
-        let left = &self.correlation * &b;
-        // Entries so small that no equation but their own sees them need no search.
-        let unseen = if self.power < 1.0 { b.max() * f64::EPSILON } else { 0.0 };
-        for (i, b) in b.iter_mut().enumerate().filter(|(i, b)| **b < unseen && left[*i] > 0.0) {
-            let alone = ((self.log_weights[i] - left[i].ln()) / self.power).exp();
-            *b = alone.clamp(LEAST, unseen);
+    fn point(&self, b: Vector) -> Point {
+        let right = b.zip_map(&self.log_weights, |b, weight| self.right(b, weight));
+        Point { left: &self.correlation * &b, right, b }
+    }
+
+    /// Entries so small that no equation but their own sees them need no search: they are what that says; or, where it has
+    /// no solution and `step [K]` makes them grow, as large as unseen entries are.
+    fn without_unseen(&self, mut point: Point, step: &Vector) -> Point {
+        let unseen = if self.power < 1.0 { point.b.max() * f64::EPSILON } else { 0.0 };
+        for (i, b) in point.b.iter_mut().enumerate().filter(|(_, b)| **b < unseen) {
+            *b = match point.left[i] {
+                left if left > 0.0 => ((self.log_weights[i] - left.ln()) / self.power).exp().clamp(LEAST, unseen),
+                _ if step[i] > 0.0 => unseen,
+                _ => continue,
+            };
+            point.right[i] = self.right(*b, self.log_weights[i]);
         }
-        Point { left, right: self.right(&b), b }
+        point
     }
 
     /// `w b^{-p}`, through logarithms: `w` alone may lie outside of f64.
-    fn right(&self, b: &Vector) -> Vector {
-        b.zip_map(&self.log_weights, |b, weight| (weight - self.power * b.ln()).exp())
+    fn right(&self, b: f64, log_weight: f64) -> f64 {
+        (log_weight - self.power * b.ln()).exp()
     }
 
     /// Newton's step relative to `b`: `Δ / b` `[K]`.
@@ -105,16 +113,15 @@ impl Barrier {
             let barrier = (self.power * at.right[i] / at.b[i]).min(1e300);
             hessian[(i, i)] += barrier + hessian.nrows() as f64 * f64::EPSILON;
         }
-        let mut step = &at.right - &at.left;
-        Cholesky::new(hessian)?.solve_mut(&mut step);
+        let step = cholesky::solve(hessian, &at.right - &at.left)?;
         Some(step.component_div(&at.b))
     }
 
     /// Whether the way of a step `[K]` relative to `b` shall bend before zero: where a straight one would soon reach it, as
-    /// is usual with a weak barrier. Straight ways are those with a proof of convergence, and follow where bent ones lead
-    /// nowhere.
+    /// is usual with a weak barrier, and with a strong one whose weights lie many decades apart. Straight ways are those with
+    /// a proof of convergence, follow where bent ones lead nowhere, and are all that `p = 1` needs.
     fn bends(&self, step: &Vector) -> bool {
-        self.power < 1.0 && step.min() < -0.9
+        self.power != 1.0 && step.min() < -0.9
     }
 }
 
@@ -131,8 +138,8 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// The point at `length`, and the way's derivative there; both `[K]`.
-    fn at(&self, length: f64) -> (Vector, Vector) {
+    /// The point at `length`, and the way's derivative `[K]` there.
+    fn at(&self, length: f64) -> (Point, Vector) {
         let (mut to, mut speed) = (self.from.clone(), self.from.component_mul(&self.step));
         for (i, &step) in self.step.iter().enumerate() {
             if self.curved && step < 0.0 {
@@ -144,27 +151,24 @@ impl Way<'_> {
             }
             to[i] = to[i].max(LEAST);
         }
-        (to, speed)
+        (self.barrier.point(to), speed)
     }
 
     /// The length at which the function's slope along the way, that of the convex function if it is straight, has mostly
-    /// gone. Equations are known up to `noise [K]`, and so is the slope: where it is less than that, the step stands.
-    fn length(&self, start: &Point, noise: &Vector) -> f64 {
-        let slope = |length: f64| {
-            let (b, speed) = self.at(length);
-            let right = self.barrier.right(&b);
-            speed.dot(&(&self.barrier.correlation * b - right))
-        };
-        let boundary = if self.curved { f64::INFINITY } else { 0.99 / (-self.step.min()).max(0.0) };
+    /// gone, and the point there. Equations are known up to `noise [K]`, and so is the slope: where it is less than that,
+    /// the step stands.
+    fn follow(&self, start: &Point, noise: &Vector) -> (f64, Point) {
+        let boundary = if self.curved { f64::INFINITY } else { 0.9999 / (-self.step.min()).max(0.0) };
         let longest = boundary.min(1e6);
         let speed = start.b.component_mul(&self.step);
         let (steepest, noise) = (speed.dot(&(&start.left - &start.right)).abs(), speed.abs().dot(noise));
         let (mut length, mut below, mut above) = (longest.min(1.0), 0.0, None);
         for _ in 0..40 {
-            match slope(length) {
+            let (point, speed) = self.at(length);
+            match speed.dot(&(&point.left - &point.right)) {
                 slope if slope > 0.3 * steepest + noise => above = Some(length),
                 slope if slope < -0.3 * steepest - noise && length < longest => below = length,
-                _ => break,
+                _ => return (length, point),
             }
             length = match above {
                 None => (4.0 * length).min(longest),
@@ -172,7 +176,7 @@ impl Way<'_> {
                 Some(above) => f64::midpoint(below, above),
             };
         }
-        length
+        (length, self.at(length).0)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod barrier;
 mod cagrad;
+mod cholesky;
 mod dual_cone;
 mod eigen;
 mod min_norm;

@@ -46,8 +46,9 @@ pub fn convex_root(gramian: &Matrix, alpha: f64) -> Root {
     let directions = Directions::of(correlation);
     let power = alpha.recip();
     let fair = norms.map(|norm| (power - 1.0) * norm.ln());
-    let solved = match directions.solve(&norms.map(|_| 0.0), 1.0, 64.0 * kept.len() as f64 * f64::EPSILON) {
-        Minimum::At(_) if power != 1.0 => directions.solve(&fair, power, -1.0),
+    let even = norms.map(|_| 0.0);
+    let solved = match directions.solve(&even, 1.0, &even, 64.0 * kept.len() as f64 * f64::EPSILON) {
+        Minimum::At(root) if power != 1.0 => directions.solve(&fair, power, &root, -1.0),
         solved => solved,
     };
     let logarithms = match solved {
@@ -87,25 +88,19 @@ impl Directions {
         Self { correlation: correlation.select_rows(&first).select_columns(&first), of }
     }
 
-    /// `ln b [K]` for `C b = w b^{-p}`, given `ln w`.
+    /// `ln b [K]` for `C b = w b^{-p}`, given `ln w [K]` and the `ln u [K]` of some `u > 0` with `C u` about `1/u`.
     ///
     /// Rows of one direction share the left side `s`, so `b_i = (w_i/s)^{1/p}`, and their sum is that of one row with
-    /// `w = (Σ w_i^{1/p})^p`.
-    fn solve(&self, log_weights: &Vector, power: f64, vanishing: f64) -> Minimum {
-        let count = self.correlation.nrows();
-        let mut largest = Vector::from_element(count, f64::NEG_INFINITY);
-        self.of.iter().zip(log_weights.iter()).for_each(|(&at, &weight)| largest[at] = largest[at].max(weight));
-        let mut summed = Vector::zeros(count);
-        for (&at, weight) in self.of.iter().zip(log_weights.iter()) {
-            summed[at] += ((weight - largest[at]) / power).exp();
-        }
-        let together = summed.zip_map(&largest, |sum: f64, largest: f64| largest + power * sum.ln());
+    /// `w = (Σ w_i^{1/p})^p`. The search starts as if C were `diag(1/u²)`, which is what it does to `u`.
+    fn solve(&self, log_weights: &Vector, power: f64, log_even: &Vector, vanishing: f64) -> Minimum {
+        let together = self.together(log_weights, power);
         // b → e^c b turns ln w into ln w - (p+1) c: the largest b of the identity's solution shall be 1.
         let shift = together.max();
         let log_weights = log_weights.add_scalar(-shift);
         let together = together.add_scalar(-shift);
+        let start = (&together + self.together(log_even, 1.0) * 2.0) / (power + 1.0);
         let barrier = Barrier { correlation: self.correlation.clone(), log_weights: together.clone(), power };
-        match barrier.minimise(vanishing) {
+        match barrier.minimise(&start, vanishing) {
             Minimum::At(b) => {
                 let shares = self
                     .of
@@ -116,6 +111,18 @@ impl Directions {
             }
             other => other,
         }
+    }
+
+    /// `ln (Σ w_i^{1/p})^p [D]` over the rows of each direction, given `ln w [K]`.
+    fn together(&self, logarithms: &Vector, power: f64) -> Vector {
+        let count = self.correlation.nrows();
+        let mut largest = Vector::from_element(count, f64::NEG_INFINITY);
+        self.of.iter().zip(logarithms.iter()).for_each(|(&at, &one)| largest[at] = largest[at].max(one));
+        let mut summed = Vector::zeros(count);
+        for (&at, one) in self.of.iter().zip(logarithms.iter()) {
+            summed[at] += ((one - largest[at]) / power).exp();
+        }
+        summed.zip_map(&largest, |sum: f64, largest: f64| largest + power * sum.ln())
     }
 }
 
