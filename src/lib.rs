@@ -5,13 +5,13 @@
 //!
 //! | floor | parts |
 //! |---|---|
-//! | what a person can fix, and pictures | [`error`], [`files`], [`path`], [`picture`], [`random`] |
-//! | tables of choices, and values with names | [`mod@registry`], [`settings`], [`interval`], [`memory`], [`libtorch`], [`tensor_file`] |
+//! | what a person can fix, and arithmetic | [`error`], [`random`], [`kernels`], [`files`], [`path`], [`pareto`] |
+//! | tables of choices, pictures, and values with names | [`mod@registry`], [`picture`], [`settings`], [`interval`], [`memory`], [`libtorch`], [`tensor_file`] |
 //! | YAML with places, its manual, what a task is | [`yaml`], [`manual`], [`tasks`], [`weights`] |
 //! | the parts of a run | [`data`], [`models`], [`methods`], [`optim`], [`record`] |
 //! | what differentiates, what balances, what a folder holds, where a run takes place | [`engine`], [`balance`], [`run`], [`metadata`], [`environment`] |
 //! | the loop, and models at work | [`trainer`], [`predict`], [`inspect`] |
-//! | YAML to checked parts, and what came of them | [`experiment`], [`summary`] |
+//! | YAML to checked parts, and what came of them | [`experiment`], [`summary`], [`trajectory`] |
 //! | one run from YAML to summary, what is seen on the way, and the commands | [`train`], [`affinity`], [`cli`] |
 //!
 //! One batch's way: [`data::Loader`] → [`data::Batch`] → [`engine::Engine`] → [`methods::Evaluation`] →
@@ -54,6 +54,7 @@ pub mod experiment;
 pub mod files;
 pub mod inspect;
 pub mod interval;
+pub mod kernels;
 pub mod libtorch;
 pub mod manual;
 pub mod memory;

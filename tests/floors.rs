@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up; parts on one line do not use each other.
 const FLOORS: &[&[&str]] = &[
-    &["error", "random"],
+    &["error", "kernels", "random"],
     &["files", "path", "pareto"],
     &["registry", "picture"],
     &["settings", "interval", "memory", "libtorch", "tensor_file"],

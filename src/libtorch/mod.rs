@@ -1,4 +1,4 @@
-//! The only unsafe code: a small C++ shim and safe wrappers.
+//! libtorch's own unsafe code: a small C++ shim and safe wrappers.
 //!
 //! What `tch` does not offer: TorchScript modules that take part in training ([`Module`]) or are built layer by layer
 //! ([`Script`]), PyTorch checkpoints ([`read_state_dict`], [`write_state_dict`]), CUDA loaded only when it is asked for
@@ -8,6 +8,7 @@ mod archive;
 mod device;
 mod ffi;
 mod module;
+mod numbers;
 mod pickle;
 mod script;
 mod switches;
@@ -16,6 +17,7 @@ mod unpickle;
 pub use archive::{Content, recognise};
 pub use device::DeviceChoice;
 pub use module::{Module, Node, Outputs};
+pub use numbers::{Element, is_alone, length, numbers, numbers_mut};
 pub use pickle::{describe, read_state_dict, write_state_dict};
 pub use script::{Script, access, is_part_name};
 pub use switches::{flush_denormals, seed_global, set_deterministic, set_threads, version};

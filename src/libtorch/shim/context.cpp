@@ -75,4 +75,8 @@ int polytask_threads(int count, char** error) {
 
 int polytask_flush_denormals(int on) { return at::globalContext().setFlushDenormal(on != 0); }
 
+int polytask_is_alone(const at::Tensor* tensor) {
+  return tensor->use_count() == 1 && tensor->storage().use_count() == 1;
+}
+
 }  // extern "C"
