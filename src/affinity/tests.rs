@@ -171,11 +171,12 @@ fn running_statistics_are_put_back_and_the_same_in_every_pass() -> Result<()> {
     let owners = [vec![0, 1], vec![0], vec![1]];
     let sharing = Sharing::new(&model, &parameters.spans, &owners, 2, &[])?;
     let target = |values: &[f64]| Target { values: column(values), weights: None };
-    let batch: Batch = vec![Group {
+    let group = Group {
         inputs: vec![("x".into(), Tensor::from_slice(&[1.0, 2.0, 0.0, 1.0, -1.0, 3.0]).view([3, 2]))],
         tasks: vec![0, 1],
         targets: vec![target(&[1.0, 0.0, 2.0]), target(&[-1.0, 1.0, 0.5])],
-    }];
+    };
+    let batch: Batch = vec![group.into()];
     let measured = measure(&Autograd::new(&model, &tasks, &sharing), &parameters, &sharing, &[batch], request(0), 0.1)?;
     // import numpy as np
     // x = np.array([[1, 2], [0, 1], [-1, 3.]]); heads = [2., -1.]; y = np.array([[1, 0, 2], [-1, 1, .5]])

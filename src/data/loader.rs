@@ -1,11 +1,12 @@
 //! The order of training: which rows a step reads, as a pure function of seed, epoch and step.
 
-use super::{Batch, Group};
+use super::{Batch, Group, Slice};
 use crate::error::BadSetting;
 use crate::random::generator;
 use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::rc::Rc;
 use tch::Tensor;
 
 /// How groups of unequal length make an epoch. The names are those of Lightning's `CombinedLoader`.
@@ -40,17 +41,22 @@ pub struct LoaderSettings {
     pub batches: i64,
 }
 
+/// An (epoch, pass), and a group in its order.
+type Gathered = ((i64, i64), Rc<Group>);
+
 /// Gives the batch of any step of any epoch.
 ///
 /// With `b_g` batches in group `g`, a step of a cycling epoch reads batch `step mod b_g` of pass `step div b_g`; a batch
 /// never mixes two passes. A pass is gathered once, so that a step only makes views.
 #[derive(Debug)]
 pub struct Loader {
-    groups: Vec<Group>,
+    groups: Vec<Rc<Group>>,
+    /// Rows per group.
+    rows: Vec<i64>,
     settings: LoaderSettings,
     seed: u64,
-    /// Per group: the pass that is gathered now, as (epoch, pass).
-    gathered: Vec<Option<((i64, i64), Group)>>,
+    /// Per group: the pass that is gathered now.
+    gathered: Vec<Option<Gathered>>,
     steps: i64,
 }
 
@@ -65,7 +71,7 @@ impl Loader {
             let what = format!("invalid value: {batch_size}, expected a whole number of 1 or more");
             return Err(BadSetting::new("train.batch_size", what));
         }
-        if let Some(group) = groups.iter().find(|group| batches(group, settings) == 0) {
+        if let Some(group) = groups.iter().find(|group| batches(group.rows(), settings) == 0) {
             let rows = group.rows();
             return Err(if drop_last && rows > 0 {
                 let what =
@@ -75,14 +81,16 @@ impl Loader {
                 BadSetting::new("data", format!("tasks {:?} have no training rows", group.tasks))
             });
         }
-        let counts = groups.iter().map(|group| batches(group, settings));
+        let rows: Vec<i64> = groups.iter().map(Group::rows).collect();
+        let counts = rows.iter().map(|rows| batches(*rows, settings));
         let steps = match settings.combine {
             Combine::MaxSizeCycle | Combine::MaxSize => counts.max(),
             Combine::MinSize => counts.min(),
             Combine::Sequential => Some(counts.sum()),
         };
+        let groups: Vec<Rc<Group>> = groups.into_iter().map(Rc::new).collect();
         let gathered = groups.iter().map(|_| None).collect();
-        let loader = Self { groups, settings, seed, gathered, steps: steps.unwrap_or(0) };
+        let loader = Self { groups, rows, settings, seed, gathered, steps: steps.unwrap_or(0) };
         if loader.steps_per_epoch() == 0 {
             let LoaderSettings { accumulate, batches, .. } = settings;
             let what = format!(
@@ -96,7 +104,7 @@ impl Loader {
     }
 
     /// All rows, in the order of the source.
-    pub fn groups(&self) -> &[Group] {
+    pub fn groups(&self) -> &[Rc<Group>] {
         &self.groups
     }
 
@@ -128,7 +136,7 @@ impl Loader {
         let mut before = 0;
         let mut batch = Batch::new();
         for index in 0..self.groups.len() {
-            let count = batches(&self.groups[index], self.settings);
+            let count = batches(self.rows[index], self.settings);
             let (pass, position) = match self.settings.combine {
                 Combine::MaxSizeCycle => (step / count, step % count),
                 Combine::MinSize | Combine::MaxSize => (0, step),
@@ -142,14 +150,13 @@ impl Loader {
         batch
     }
 
-    fn slice(&mut self, index: usize, pass: (i64, i64), position: i64) -> Group {
-        let size = self.settings.batch_size;
-        let group = self.ordered(index, pass);
+    fn slice(&mut self, index: usize, pass: (i64, i64), position: i64) -> Slice {
+        let (size, rows) = (self.settings.batch_size, self.rows[index]);
         let start = position * size;
-        group.narrow(start, size.min(group.rows() - start))
+        Slice::new(self.ordered(index, pass), start, size.min(rows - start))
     }
 
-    fn ordered(&mut self, index: usize, pass: (i64, i64)) -> &Group {
+    fn ordered(&mut self, index: usize, pass: (i64, i64)) -> &Rc<Group> {
         let group = &self.groups[index];
         if !self.settings.shuffle {
             return group;
@@ -158,15 +165,15 @@ impl Loader {
         if cached.as_ref().is_none_or(|(at, _)| *at != pass) {
             *cached = None; // the old pass makes room before the new one is gathered
             let order = permutation(group.rows(), self.seed, pass, index);
-            *cached = Some((pass, group.gather(&order.to_device(group.inputs[0].1.device()))));
+            *cached = Some((pass, Rc::new(group.gather(&order.to_device(group.inputs[0].1.device())))));
         }
         cached.as_ref().map_or(group, |(_, ordered)| ordered)
     }
 }
 
-/// The number of batches in one pass over a group.
-fn batches(group: &Group, settings: LoaderSettings) -> i64 {
-    let (rows, size) = (group.rows(), settings.batch_size);
+/// The number of batches in one pass over so many rows.
+fn batches(rows: i64, settings: LoaderSettings) -> i64 {
+    let size = settings.batch_size;
     if settings.drop_last { rows / size } else { (rows + size - 1) / size }
 }
 
@@ -178,12 +185,12 @@ fn permutation(rows: i64, seed: u64, (epoch, pass): (i64, i64), group: usize) ->
 }
 
 /// A split in pieces of at most `rows` rows, for evaluation: group after group, in order, as views.
-pub fn chunks(groups: &[Group], rows: i64) -> impl Iterator<Item = Batch> {
+pub fn chunks(groups: &[Group], rows: i64) -> impl Iterator<Item = Group> {
     assert!(rows > 0, "a piece has rows");
     groups.iter().flat_map(move |group| {
         (0..group.rows()).step_by(rows as usize).map(move |start| {
             let length = rows.min(group.rows() - start);
-            vec![group.narrow(start, length)]
+            group.narrow(start, length)
         })
     })
 }
@@ -218,15 +225,16 @@ mod tests {
 
     /// The rows of a batch, group by group; inputs, labels and weights must tell the same.
     fn rows(batch: &Batch) -> Vec<Vec<i64>> {
-        let of = |group: &Group| {
-            let labels = Vec::<i64>::try_from(&group.targets[0].values).unwrap();
-            let inputs = Vec::<f64>::try_from(group.inputs[0].1.to_kind(tch::Kind::Double).view([-1])).unwrap();
-            let weights = Vec::<f64>::try_from(group.targets[0].weights.as_ref().unwrap().to_kind(tch::Kind::Double));
-            assert_eq!(inputs, labels.iter().map(|&label| label as f64).collect::<Vec<_>>());
-            assert_eq!(weights.unwrap(), labels.iter().map(|&label| label as f64 + 0.5).collect::<Vec<_>>());
-            labels
-        };
-        batch.iter().map(of).collect()
+        batch.iter().map(|slice| rows_of(slice)).collect()
+    }
+
+    fn rows_of(group: &Group) -> Vec<i64> {
+        let labels = Vec::<i64>::try_from(&group.targets[0].values).unwrap();
+        let inputs = Vec::<f64>::try_from(group.inputs[0].1.to_kind(tch::Kind::Double).view([-1])).unwrap();
+        let weights = Vec::<f64>::try_from(group.targets[0].weights.as_ref().unwrap().to_kind(tch::Kind::Double));
+        assert_eq!(inputs, labels.iter().map(|&label| label as f64).collect::<Vec<_>>());
+        assert_eq!(weights.unwrap(), labels.iter().map(|&label| label as f64 + 0.5).collect::<Vec<_>>());
+        labels
     }
 
     fn epoch(loader: &mut Loader, epoch: i64) -> Vec<Vec<Vec<i64>>> {
@@ -332,7 +340,7 @@ mod tests {
     #[test]
     fn chunks_are_the_split_in_order() {
         let groups = groups(&[5, 0, 3]);
-        let pieces: Vec<Vec<i64>> = chunks(&groups, 2).map(|batch| rows(&batch).concat()).collect();
+        let pieces: Vec<Vec<i64>> = chunks(&groups, 2).map(|group| rows_of(&group)).collect();
         assert_eq!(pieces, [vec![0, 1], vec![2, 3], vec![4], vec![200, 201], vec![202]]);
         assert_eq!(chunks(&groups, 100).count(), 2);
     }

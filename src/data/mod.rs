@@ -12,11 +12,13 @@ use tch::{Kind, Tensor};
 mod csv;
 mod loader;
 mod no_rows;
+mod slice;
 mod synthetic;
 
 pub use self::csv::*;
 pub use loader::*;
 pub use no_rows::*;
+pub use slice::Slice;
 pub use synthetic::*;
 
 /// Rows that share their inputs, with the tasks that read them. A whole split is a list of groups, and so is a batch.
@@ -63,8 +65,8 @@ impl Group {
     }
 }
 
-/// What one step reads: groups of rows.
-pub type Batch = Vec<Group>;
+/// What one step reads: rows of groups.
+pub type Batch = Vec<Slice>;
 
 /// The splits that exist. Nothing is split off by default.
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 //! Adagrad.
 
-use super::{Optimizer, ParameterGroup, Update};
+use super::fused::{number, penalized};
+use super::{Formula, FusedUpdate, Optimizer, ParameterGroup, Update};
+use crate::kernels::{Lanes, Real};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +45,12 @@ impl Default for Adagrad {
     }
 }
 
+impl Adagrad {
+    fn step_size(&self, step: i64, learning_rate: f64) -> f64 {
+        learning_rate / (1.0 + (step - 1) as f64 * self.learning_rate_decay)
+    }
+}
+
 impl Optimizer for Adagrad {
     fn state(&self) -> Vec<(&'static str, f64)> {
         vec![("sum", self.initial_accumulator_value)]
@@ -61,7 +69,7 @@ impl Optimizer for Adagrad {
     }
 
     fn step(&self, update: &mut Update) {
-        let step_size = update.learning_rate / (1.0 + (update.step - 1) as f64 * self.learning_rate_decay);
+        let step_size = self.step_size(update.step, update.learning_rate);
         let gradient = update.penalized_gradient();
         let Update { parameters, state, scratch, numbers, .. } = update;
         let [numerator, denominator] = &mut **scratch;
@@ -70,5 +78,35 @@ impl Optimizer for Adagrad {
         let _ = state[0].sqrt_out(denominator).g_add_(&numbers.get(self.eps));
         let _ = gradient.mul_out(numerator, &numbers.get(-step_size));
         let _ = parameters.addcdiv_(numerator, denominator);
+    }
+
+    fn fused(&self, update: FusedUpdate) {
+        let step_size = self.step_size(update.step, update.learning_rate);
+        let formula = SquareSum { weight_decay: update.weight_decay, step_size, eps: self.eps };
+        update.apply::<2>(formula);
+    }
+}
+
+/// A step along the gradient over the root of all its squares so far.
+struct SquareSum {
+    weight_decay: f64,
+    step_size: f64,
+    eps: f64,
+}
+
+impl Formula for SquareSum {
+    #[inline(always)]
+    fn apply<T: Real, S: Lanes<T>>(
+        &self,
+        simd: S,
+        parameter: S::Vector,
+        gradient: S::Vector,
+        state: &mut [S::Vector],
+    ) -> S::Vector {
+        let gradient = penalized(simd, self.weight_decay, parameter, gradient);
+        let sum = &mut state[0];
+        *sum = simd.mul_add(gradient, gradient, *sum);
+        let denominator = simd.add(simd.sqrt(*sum), number(simd, self.eps));
+        simd.add(parameter, simd.div(simd.mul(gradient, number(simd, -self.step_size)), denominator))
     }
 }

@@ -1,6 +1,8 @@
 //! Adam.
 
-use super::{Optimizer, ParameterGroup, Update};
+use super::fused::{lerp, number, penalized};
+use super::{Formula, FusedUpdate, Optimizer, ParameterGroup, Update};
+use crate::kernels::{Lanes, Real};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error};
@@ -37,6 +39,12 @@ impl Default for Adam {
     }
 }
 
+impl Adam {
+    fn moments(&self) -> Moments {
+        Moments { betas: self.betas, eps: self.eps, amsgrad: self.amsgrad }
+    }
+}
+
 impl Optimizer for Adam {
     fn state(&self) -> Vec<(&'static str, f64)> {
         state(self.amsgrad)
@@ -55,7 +63,11 @@ impl Optimizer for Adam {
     }
 
     fn step(&self, update: &mut Update) {
-        Moments { betas: self.betas, eps: self.eps, amsgrad: self.amsgrad }.step(update);
+        self.moments().step(update);
+    }
+
+    fn fused(&self, update: FusedUpdate) {
+        self.moments().fused(update, 1.0);
     }
 }
 
@@ -87,13 +99,16 @@ pub(super) struct Moments {
 }
 
 impl Moments {
+    /// The step size, and what the root of the squared average is divided by, both with the bias taken out.
+    fn corrected(&self, step: i64, learning_rate: f64) -> (f64, f64) {
+        let ([beta1, beta2], step) = (self.betas, step as f64);
+        (learning_rate / (1.0 - beta1.powf(step)), (1.0 - beta2.powf(step)).sqrt())
+    }
+
     /// PyTorch's single-tensor implementation, in its order of operations; corrections are computed on the host in f64.
     pub(super) fn step(&self, update: &mut Update) {
         let [beta1, beta2] = self.betas;
-        let step = update.step as f64;
-        let step_size = update.learning_rate / (1.0 - beta1.powf(step));
-        let correction = (1.0 - beta2.powf(step)).sqrt();
-
+        let (step_size, correction) = self.corrected(update.step, update.learning_rate);
         let gradient = update.penalized_gradient();
         let Update { parameters, state, scratch, numbers, .. } = update;
         let (average, square_average) = state.split_at_mut(1);
@@ -112,5 +127,55 @@ impl Moments {
         // The gradient may lie where the numerator goes: it is no longer needed.
         let _ = average.mul_out(numerator, &numbers.get(-step_size));
         let _ = parameters.addcdiv_(numerator, denominator);
+    }
+
+    /// The same in one pass, after the parameters are multiplied by `kept`.
+    pub(super) fn fused(&self, update: FusedUpdate, kept: f64) {
+        let (step_size, correction) = self.corrected(update.step, update.learning_rate);
+        let formula = Corrected {
+            weight_decay: update.weight_decay,
+            kept,
+            betas: self.betas,
+            eps: self.eps,
+            step_size,
+            correction,
+        };
+        if self.amsgrad { update.apply::<4>(formula) } else { update.apply::<3>(formula) }
+    }
+}
+
+/// A step along the average over the root of the squared average, or of its largest value, where that is remembered.
+struct Corrected {
+    weight_decay: f64,
+    kept: f64,
+    betas: [f64; 2],
+    eps: f64,
+    step_size: f64,
+    correction: f64,
+}
+
+impl Formula for Corrected {
+    #[inline(always)]
+    fn apply<T: Real, S: Lanes<T>>(
+        &self,
+        simd: S,
+        parameter: S::Vector,
+        gradient: S::Vector,
+        state: &mut [S::Vector],
+    ) -> S::Vector {
+        let [beta1, beta2] = self.betas;
+        let parameter = simd.mul(parameter, number(simd, self.kept));
+        let gradient = penalized(simd, self.weight_decay, parameter, gradient);
+        state[0] = lerp(simd, state[0], gradient, 1.0 - beta1);
+        let square = simd.mul(gradient, number(simd, 1.0 - beta2));
+        state[1] = simd.mul_add(square, gradient, simd.mul(state[1], number(simd, beta2)));
+        let mut divisor = state[1];
+        if let Some(largest) = state.get_mut(2) {
+            *largest = simd.max(*largest, divisor);
+            divisor = *largest;
+        }
+        // One division less than PyTorch.
+        let denominator = simd.mul_add(simd.sqrt(divisor), number(simd, 1.0 / self.correction), number(simd, self.eps));
+        simd.add(parameter, simd.div(simd.mul(state[0], number(simd, -self.step_size)), denominator))
     }
 }

@@ -1,7 +1,7 @@
 //! AdamW: Adam with the weight decay beside the gradient.
 
 use super::adam::{Moments, betas, state};
-use super::{Optimizer, ParameterGroup, Update};
+use super::{FusedUpdate, Optimizer, ParameterGroup, Update};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,12 @@ impl Default for AdamW {
     }
 }
 
+impl AdamW {
+    fn moments(&self) -> Moments {
+        Moments { betas: self.betas, eps: self.eps, amsgrad: self.amsgrad }
+    }
+}
+
 impl Optimizer for AdamW {
     fn state(&self) -> Vec<(&'static str, f64)> {
         state(self.amsgrad)
@@ -57,6 +63,12 @@ impl Optimizer for AdamW {
             let _ = update.parameters.g_mul_(&kept);
         }
         update.weight_decay = 0.0;
-        Moments { betas: self.betas, eps: self.eps, amsgrad: self.amsgrad }.step(update);
+        self.moments().step(update);
+    }
+
+    fn fused(&self, mut update: FusedUpdate) {
+        let kept = 1.0 - update.learning_rate * update.weight_decay;
+        update.weight_decay = 0.0;
+        self.moments().fused(update, kept);
     }
 }

@@ -1,9 +1,11 @@
 //! Drives a rule over a flat parameter buffer, segment by segment.
 
-use super::{Numbers, OptimizerKind, Segment, Update};
+use super::{FusedUpdate, Numbers, OptimizerKind, Segment, Update};
+use crate::kernels::Instructions;
+use crate::libtorch::length;
 use crate::memory::{Handle, Memory};
 use anyhow::Result;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// The names in [`Memory`] of what a rule remembers under `scope`. Each is a tensor laid out as the parameter buffer, so a
 /// checkpoint can cut it by parameter.
@@ -12,13 +14,16 @@ pub fn moment_names(rule: &OptimizerKind, scope: &str) -> Vec<String> {
 }
 
 /// A rule over a flat parameter buffer. What it remembers lives in [`Memory`].
+///
+/// In single or double precision on the CPU a step is one pass over the numbers, on one thread; elsewhere it is a chain of
+/// libtorch's operations.
 #[derive(Debug)]
 pub struct Flat {
     rule: OptimizerKind,
     step: Handle,
     length: i64,
     pieces: Vec<Piece>,
-    numbers: Numbers,
+    means: Means,
 }
 
 /// What is updated at once, with the views that every step needs.
@@ -26,7 +31,26 @@ pub struct Flat {
 struct Piece {
     segment: Segment,
     state: Vec<Tensor>,
-    scratch: [Tensor; 2],
+}
+
+/// How a step is computed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    /// In one pass over the numbers.
+    Fused(Instructions),
+    /// By operations on tensors, so many elements at once at most.
+    Operations { longest: i64 },
+}
+
+/// What a step needs beside the pieces.
+#[derive(Debug)]
+enum Means {
+    Fused(Instructions),
+    /// Room for every piece, shared.
+    Operations {
+        numbers: Numbers,
+        scratch: Vec<[Tensor; 2]>,
+    },
 }
 
 impl Flat {
@@ -46,17 +70,30 @@ impl Flat {
         scope: &str,
         memory: &mut Memory,
     ) -> Result<Self> {
-        let longest = longest_piece(parameters.device());
-        Self::claim_in_pieces(rule, segments, parameters, scope, memory, longest)
+        let fits = parameters.device() == Device::Cpu && matches!(parameters.kind(), Kind::Float | Kind::Double);
+        let way = match fits && parameters.is_contiguous() {
+            true => Way::Fused(Instructions::best()),
+            false => Way::Operations { longest: longest_piece(parameters.device()) },
+        };
+        Self::claim_by(way, rule, segments, parameters, scope, memory)
     }
 
-    fn claim_in_pieces(
+    /// [`claim`](Self::claim) takes the widest vector instructions; others move the last digits.
+    #[must_use]
+    pub fn with_instructions(mut self, instructions: Instructions) -> Self {
+        if let Means::Fused(chosen) = &mut self.means {
+            *chosen = instructions;
+        }
+        self
+    }
+
+    pub(super) fn claim_by(
+        way: Way,
         rule: OptimizerKind,
         segments: Vec<Segment>,
         parameters: &Tensor,
         scope: &str,
         memory: &mut Memory,
-        longest: i64,
     ) -> Result<Self> {
         let (length, options) = (parameters.size1()?, (parameters.kind(), parameters.device()));
         assert!(
@@ -69,27 +106,29 @@ impl Flat {
             let handle = memory.tensor(name, Tensor::full([length], initial, options))?;
             moments.push(memory.get(handle).shallow_clone());
         }
-        let cut: Vec<Segment> = segments.into_iter().flat_map(|segment| cut(segment, longest)).collect();
-        let room = cut.iter().map(|piece| piece.length).max().unwrap_or(0);
-        let scratch = [Tensor::zeros([room], options), Tensor::zeros([room], options)];
-        let pieces = cut
-            .into_iter()
-            .map(|segment| Piece {
-                segment,
-                state: moments.iter().map(|moment| moment.narrow(0, segment.start, segment.length)).collect(),
-                scratch: scratch.each_ref().map(|scratch| scratch.narrow(0, 0, segment.length)),
-            })
-            .collect();
-        Ok(Self { rule, step, length, pieces, numbers: Numbers::new(options.0, options.1) })
+        let (means, cut) = match way {
+            Way::Fused(instructions) => (Means::Fused(instructions), segments),
+            Way::Operations { longest } => {
+                let cut: Vec<Segment> = segments.into_iter().flat_map(|segment| cut(segment, longest)).collect();
+                let room = cut.iter().map(|piece| piece.length).max().unwrap_or(0);
+                let scratch = [Tensor::zeros([room], options), Tensor::zeros([room], options)];
+                let part = |piece: &Segment| scratch.each_ref().map(|scratch| scratch.narrow(0, 0, piece.length));
+                let scratch = cut.iter().map(part).collect();
+                (Means::Operations { numbers: Numbers::new(options.0, options.1), scratch }, cut)
+            }
+        };
+        let state = |of: &Segment| moments.iter().map(|moment| moment.narrow(0, of.start, of.length)).collect();
+        let pieces = cut.into_iter().map(|segment| Piece { state: state(&segment), segment }).collect();
+        Ok(Self { rule, step, length, pieces, means })
     }
 
     /// One update of `parameters` `[P]` in place by `gradient` `[P]`; `factor` is the schedule's, on every learning rate.
     ///
     /// # Panics
-    /// A buffer has another length than at the claim.
+    /// A buffer has another length than at the claim, or another precision.
     pub fn step(&mut self, parameters: &mut Tensor, gradient: &Tensor, factor: f64, memory: &mut Memory) {
         assert!(
-            parameters.size() == [self.length] && gradient.size() == [self.length],
+            [&*parameters, gradient].iter().all(|buffer| length(buffer) as i64 == self.length),
             "an update of {} parameters got {:?} and gradient {:?}",
             self.length,
             parameters.size(),
@@ -97,22 +136,41 @@ impl Flat {
         );
         let step = &mut memory.count_mut(self.step)[0];
         *step += 1;
-        let _no_grad = tch::no_grad_guard();
-        for Piece { segment, state, scratch } in &mut self.pieces {
-            let view = |whole: &Tensor| match segment.length == self.length {
-                true => whole.shallow_clone(),
-                false => whole.narrow(0, segment.start, segment.length),
-            };
-            self.rule.step(&mut Update {
-                step: *step,
-                learning_rate: segment.learning_rate * factor,
-                weight_decay: segment.weight_decay,
-                parameters: &mut view(parameters),
-                gradient: &view(gradient),
-                state,
-                scratch,
-                numbers: &mut self.numbers,
-            });
+        match &mut self.means {
+            Means::Fused(instructions) => {
+                let packed = (!gradient.is_contiguous()).then(|| gradient.contiguous());
+                for Piece { segment, state } in &mut self.pieces {
+                    self.rule.fused(FusedUpdate {
+                        step: *step,
+                        learning_rate: segment.learning_rate * factor,
+                        weight_decay: segment.weight_decay,
+                        instructions: *instructions,
+                        range: segment.start as usize..(segment.start + segment.length) as usize,
+                        parameters,
+                        gradient: packed.as_ref().unwrap_or(gradient),
+                        state,
+                    });
+                }
+            }
+            Means::Operations { numbers, scratch } => {
+                let _no_grad = tch::no_grad_guard();
+                for (Piece { segment, state }, scratch) in self.pieces.iter_mut().zip(scratch) {
+                    let view = |whole: &Tensor| match segment.length == self.length {
+                        true => whole.shallow_clone(),
+                        false => whole.narrow(0, segment.start, segment.length),
+                    };
+                    self.rule.step(&mut Update {
+                        step: *step,
+                        learning_rate: segment.learning_rate * factor,
+                        weight_decay: segment.weight_decay,
+                        parameters: &mut view(parameters),
+                        gradient: &view(gradient),
+                        state,
+                        scratch,
+                        numbers,
+                    });
+                }
+            }
         }
     }
 
@@ -140,7 +198,6 @@ fn cut(segment: Segment, longest: i64) -> impl Iterator<Item = Segment> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Kind;
 
     #[test]
     fn how_a_buffer_is_cut_into_pieces_does_not_matter() -> Result<()> {
@@ -154,8 +211,8 @@ mod tests {
             let (mut memory, mut parameters) =
                 (Memory::default(), Tensor::linspace(-1, 1, 64, (Kind::Double, Device::Cpu)));
             let rule: OptimizerKind = serde_yaml::from_str("{name: adam, amsgrad: true}")?;
-            let mut flat =
-                Flat::claim_in_pieces(rule, segments.to_vec(), &parameters, "optimizer", &mut memory, longest)?;
+            let way = Way::Operations { longest };
+            let mut flat = Flat::claim_by(way, rule, segments.to_vec(), &parameters, "optimizer", &mut memory)?;
             for step in 0..5 {
                 let gradient = (&parameters * f64::from(step)).cos();
                 flat.step(&mut parameters, &gradient, 1.0, &mut memory);

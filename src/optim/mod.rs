@@ -8,6 +8,7 @@ mod adam;
 mod adamw;
 mod clip;
 mod flat;
+mod fused;
 mod groups;
 mod rmsprop;
 mod schedule;
@@ -21,6 +22,7 @@ pub use adam::Adam;
 pub use adamw::AdamW;
 pub use clip::clip_norm;
 pub use flat::{Flat, moment_names};
+pub use fused::{Formula, FusedUpdate};
 pub use groups::{ParameterGroup, Segment, segments};
 pub use rmsprop::RmsProp;
 pub use schedule::*;
@@ -49,8 +51,12 @@ pub trait Optimizer {
         Ok(())
     }
 
-    /// Applies one update in place. Runs under `no_grad`.
+    /// Applies one update in place, by operations on tensors of any device. Runs under `no_grad`.
     fn step(&self, update: &mut Update);
+
+    /// Applies the same update in one pass over numbers in the host's memory: [`FusedUpdate::apply`] with this step's
+    /// [`Formula`], in the order of operations of [`step`](Self::step), fused where the processor can.
+    fn fused(&self, update: FusedUpdate);
 }
 
 registry! {

@@ -1,6 +1,8 @@
 //! RMSprop.
 
-use super::{Optimizer, ParameterGroup, Update};
+use super::fused::{lerp, number, penalized};
+use super::{Formula, FusedUpdate, Optimizer, ParameterGroup, Update};
+use crate::kernels::{Lanes, Real};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +98,63 @@ impl Optimizer for RmsProp {
         } else {
             let _ = gradient.mul_out(numerator, &numbers.get(-step_size));
             let _ = parameters.addcdiv_(numerator, &root);
+        }
+    }
+
+    fn fused(&self, update: FusedUpdate) {
+        let formula = MeanSquare {
+            weight_decay: update.weight_decay,
+            step_size: update.learning_rate,
+            alpha: self.alpha,
+            eps: self.eps,
+            momentum: (self.momentum > 0.0).then_some(self.momentum),
+            centered: self.centered,
+        };
+        match (self.momentum > 0.0, self.centered) {
+            (false, false) => update.apply::<2>(formula),
+            (true, true) => update.apply::<4>(formula),
+            _ => update.apply::<3>(formula),
+        }
+    }
+}
+
+/// A step along the gradient over its root mean square, or over its deviation.
+struct MeanSquare {
+    weight_decay: f64,
+    step_size: f64,
+    alpha: f64,
+    eps: f64,
+    momentum: Option<f64>,
+    centered: bool,
+}
+
+impl Formula for MeanSquare {
+    #[inline(always)]
+    fn apply<T: Real, S: Lanes<T>>(
+        &self,
+        simd: S,
+        parameter: S::Vector,
+        gradient: S::Vector,
+        state: &mut [S::Vector],
+    ) -> S::Vector {
+        let gradient = penalized(simd, self.weight_decay, parameter, gradient);
+        let square = simd.mul(gradient, number(simd, 1.0 - self.alpha));
+        state[0] = simd.mul_add(square, gradient, simd.mul(state[0], number(simd, self.alpha)));
+        let mut divisor = state[0];
+        if self.centered {
+            let average = &mut state[state.len() - 1];
+            *average = lerp(simd, *average, gradient, 1.0 - self.alpha);
+            // Not fused: what a fused difference keeps of the product's rounding may be below 0 where this is 0.
+            divisor = simd.sub(divisor, simd.mul(*average, *average));
+        }
+        let root = simd.add(simd.sqrt(divisor), number(simd, self.eps));
+        let step_size = number(simd, -self.step_size);
+        match self.momentum {
+            Some(momentum) => {
+                state[1] = simd.mul_add(state[1], number(simd, momentum), simd.div(gradient, root));
+                simd.mul_add(state[1], step_size, parameter)
+            }
+            None => simd.add(parameter, simd.div(simd.mul(gradient, step_size), root)),
         }
     }
 }

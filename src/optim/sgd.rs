@@ -1,7 +1,9 @@
 //! Stochastic gradient descent.
 
-use super::{Optimizer, ParameterGroup, Update};
+use super::fused::{number, penalized};
+use super::{Formula, FusedUpdate, Optimizer, ParameterGroup, Update};
 use crate::error::BadSetting;
+use crate::kernels::{Lanes, Real};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -82,5 +84,51 @@ impl Optimizer for Sgd {
             };
         }
         let _ = update.parameters.addcmul_(&direction, &update.numbers.get(-update.learning_rate));
+    }
+
+    fn fused(&self, update: FusedUpdate) {
+        // On the first step the buffer becomes the gradient.
+        let [kept, fresh] = if update.step == 1 { [0.0, 1.0] } else { [self.momentum, 1.0 - self.dampening] };
+        let formula = Descent {
+            weight_decay: update.weight_decay,
+            step_size: update.learning_rate,
+            kept,
+            fresh,
+            ahead: self.nesterov.then_some(self.momentum),
+        };
+        match self.momentum {
+            0.0 => update.apply::<1>(formula),
+            _ => update.apply::<2>(formula),
+        }
+    }
+}
+
+/// A step downhill; `kept` of the buffer, if there is one, and `fresh` of the gradient become the buffer.
+struct Descent {
+    weight_decay: f64,
+    step_size: f64,
+    kept: f64,
+    fresh: f64,
+    ahead: Option<f64>,
+}
+
+impl Formula for Descent {
+    #[inline(always)]
+    fn apply<T: Real, S: Lanes<T>>(
+        &self,
+        simd: S,
+        parameter: S::Vector,
+        gradient: S::Vector,
+        state: &mut [S::Vector],
+    ) -> S::Vector {
+        let mut direction = penalized(simd, self.weight_decay, parameter, gradient);
+        if let [buffer] = state {
+            *buffer = simd.mul_add(direction, number(simd, self.fresh), simd.mul(*buffer, number(simd, self.kept)));
+            direction = match self.ahead {
+                Some(momentum) => simd.mul_add(*buffer, number(simd, momentum), direction),
+                None => *buffer,
+            };
+        }
+        simd.mul_add(direction, number(simd, -self.step_size), parameter)
     }
 }

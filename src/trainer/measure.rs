@@ -21,12 +21,10 @@ pub fn measure(
 ) -> Result<Vec<Score>> {
     no_grad(|| {
         let mut tallies: Vec<Tally> = tasks.iter().map(Tally::new).collect();
-        for batch in chunks(split, rows) {
-            for group in &batch {
-                let outputs = model.forward(&group.inputs, &group.tasks, Mode::Evaluate)?;
-                for ((&task, target), output) in group.tasks.iter().zip(&group.targets).zip(outputs) {
-                    tallies[task].update(&tasks[task], standardizations[task].as_ref(), &output, target);
-                }
+        for group in chunks(split, rows) {
+            let outputs = model.forward(&group.inputs, &group.tasks, Mode::Evaluate)?;
+            for ((&task, target), output) in group.tasks.iter().zip(&group.targets).zip(outputs) {
+                tallies[task].update(&tasks[task], standardizations[task].as_ref(), &output, target);
             }
         }
         Ok(scores(tasks, &tallies))

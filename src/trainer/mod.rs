@@ -24,6 +24,7 @@ use crate::data::{Dataset, Group, Loader};
 use crate::engine::Engine;
 use crate::error::Mistake;
 use crate::interval::Interval;
+use crate::kernels::Instructions;
 use crate::memory::{Handle, Memory};
 use crate::methods::Size;
 use crate::models::{Model, Parameters, Sharing};
@@ -85,6 +86,8 @@ pub struct Parts<'a> {
     pub optimizer: OptimizerKind,
     /// Which parameters it updates, at which settings.
     pub segments: Vec<Segment>,
+    /// The vector instructions that it moves them with on the CPU.
+    pub instructions: Instructions,
     /// A number that tells the data from any other.
     pub fingerprint: i64,
 }
@@ -142,7 +145,7 @@ impl<'a> Trainer<'a> {
         run: &'a Run,
     ) -> Result<Self> {
         let Parts { tasks, model, engine, method, schedule, mut parameters, sharing, .. } = parts;
-        let Parts { optimizer, segments, fingerprint, .. } = parts;
+        let Parts { optimizer, segments, instructions, fingerprint, .. } = parts;
         let best_is_new = checkpoint.is_some(); // the file may be newer than the checkpoint
         let mut memory = match checkpoint {
             Some(archive) => restore(archive, &mut parameters, sharing)?,
@@ -157,8 +160,9 @@ impl<'a> Trainer<'a> {
             device: parameters.flat.device(),
         };
         let balancer = Balancer::claim(method, &names, plan.seed, &size, &mut memory)?;
-        let learned = learned(&balancer, &optimizer, &mut memory)?;
-        let optimizer = Flat::claim(optimizer, segments, &parameters.flat, "optimizer", &mut memory)?;
+        let learned = learned(&balancer, &optimizer, instructions, &mut memory)?;
+        let optimizer = Flat::claim(optimizer, segments, &parameters.flat, "optimizer", &mut memory)?
+            .with_instructions(instructions);
         let schedule = Scheduler::claim(schedule, &mut memory)?;
         let progress = Progress::claim(&mut memory, &parameters, tasks.len())?;
         let gradients = Gradients::claim(&mut memory, tasks.len())?;
@@ -373,12 +377,17 @@ impl<'a> Trainer<'a> {
 }
 
 /// What moves the method's own parameters: the run's optimizer at its learning rate, without weight decay.
-fn learned(balancer: &Balancer, rule: &OptimizerKind, memory: &mut Memory) -> Result<Option<(Handle, Flat)>> {
+fn learned(
+    balancer: &Balancer,
+    rule: &OptimizerKind,
+    instructions: Instructions,
+    memory: &mut Memory,
+) -> Result<Option<(Handle, Flat)>> {
     let Some(handle) = balancer.learned() else { return Ok(None) };
     let values = memory.get(handle).shallow_clone();
     let segment = Segment { start: 0, length: values.size1()?, learning_rate: rule.learning_rate(), weight_decay: 0.0 };
     let optimizer = Flat::claim(rule.clone(), vec![segment], &values, "method.optimizer", memory)?;
-    Ok(Some((handle, optimizer)))
+    Ok(Some((handle, optimizer.with_instructions(instructions))))
 }
 
 /// The sum of the losses that are there; `None` where there is none.
