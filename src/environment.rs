@@ -6,8 +6,10 @@ use std::path::Path;
 use std::process::Command;
 use tch::Device;
 
-/// Makes the process ready to train: so many threads, deterministic algorithms.
+/// Makes the process ready to train: so many threads, deterministic algorithms; and numbers below 1e-38, at which Adam's
+/// moments of dead units end, are zero: arithmetic on them is many times slower.
 pub fn prepare(threads: u64, device: Device) {
+    libtorch::flush_denormals(true);
     libtorch::set_threads(threads as usize);
     libtorch::set_deterministic(device);
 }

@@ -1,6 +1,5 @@
 //! One run, from the YAML to its summary.
 
-use crate::engine::Autograd;
 use crate::environment::{self, Environment};
 use crate::error::{Mistake, note};
 use crate::experiment::{Assembly, Experiment};
@@ -99,7 +98,8 @@ pub fn train_watched(
 
     let assembly = experiment.assemble(&place.source, device).map_err(located)?;
     watcher.begin(experiment, &assembly).map_err(located)?;
-    let resolved = experiment.resolved(&place.experiment, device.into(), &place.source);
+    let engine = assembly.engine(experiment).map_err(|bad| located(bad.into()))?.choice();
+    let resolved = experiment.resolved(&place.experiment, device.into(), engine, &place.source);
     let config = yaml::to_yaml(&resolved)?;
     let (run, checkpoint) = open(&place, &config, options.resume)?;
     let environment = Environment::look(experiment.threads, device, &place.source);
@@ -139,7 +139,7 @@ impl Place {
 }
 
 /// Settings that do not make another run of it: limits and records. They may change on `--resume`.
-const FREE: [&str; 9] = [
+const FREE: [&str; 11] = [
     "train.epochs",
     "train.steps",
     "train.time",
@@ -149,6 +149,8 @@ const FREE: [&str; 9] = [
     "evaluate.batch_size",
     "device",
     "threads",
+    "engine",
+    "instructions",
 ];
 
 fn is_free(path: &str) -> bool {
@@ -198,7 +200,8 @@ fn refuse_other_settings(run: &Run, stored: &str, config: &str) -> Result<()> {
         |text: &str| serde_yaml::from_str::<serde_yaml::Value>(text).with_context(|| path.display().to_string());
     let changes = yaml::difference(&parse(stored)?, &parse(config)?);
     let (free, fixed): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(path, ..)| is_free(path) || path == "name");
-    for (path, old, new) in free.iter().filter(|(path, ..)| path == "device" || path == "threads") {
+    let moves_digits = |path: &str| ["device", "threads", "engine", "instructions"].contains(&path);
+    for (path, old, new) in free.iter().filter(|(path, ..)| moves_digits(path)) {
         note(format!("note: {path} was {old}, is {new}: the last digits may differ from those of an undisturbed run"));
     }
     if fixed.is_empty() {
@@ -236,17 +239,18 @@ impl Session<'_> {
         let plan = self.experiment.plan(&tasks)?;
         let total_steps = total_steps(&plan.train, loader.steps_per_epoch());
         let recorder = self.recorders(&tasks, &*model, checkpoint.as_ref(), total_steps, quiet)?;
-        let engine = Autograd::new(&*model, &tasks, &sharing);
+        let engine = self.experiment.engine(&tasks, &*model, &parameters, &sharing, &loader)?;
         let parts = Parts {
             tasks: &tasks,
             model: &*model,
-            engine: &engine,
+            engine: &*engine,
             method: &self.experiment.method,
             schedule: self.experiment.schedule.clone(),
             parameters,
             sharing: &sharing,
             optimizer: self.experiment.optimizer.clone(),
             segments,
+            instructions: self.experiment.instructions.resolve()?,
             fingerprint,
         };
         let mut trainer = Trainer::new(&plan, parts, &dataset, loader, checkpoint, recorder, &self.run)?;

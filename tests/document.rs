@@ -78,10 +78,13 @@ fn every_loss_and_every_final_weight_equals_pytorch() {
     ];
     let folder = tempfile::tempdir().expect("a folder");
     for (name, optimizer) in optimizers {
-        for (precision, size, tolerance) in [("float32", 4, 1e-4), ("float64", 8, 1e-9)] {
+        let precisions = [("float32", 4, 1e-4), ("float64", 8, 1e-9)];
+        let both = |engine| precisions.map(|precision| (engine, precision));
+        for (engine, (precision, size, tolerance)) in ["dense", "autograd"].into_iter().flat_map(both) {
             let case = format!("{name}_{precision}");
-            let yaml = write(folder.path(), &format!("{case}.yaml"), &experiment(optimizer, precision));
-            let out = folder.path().join(&case);
+            let text_of = format!("{}engine: {engine}\n", experiment(optimizer, precision));
+            let yaml = write(folder.path(), &format!("{case}.yaml"), &text_of);
+            let out = folder.path().join(format!("{case}-{engine}"));
             let output =
                 polytask().args(["train", text(&yaml), "--out", text(&out), "--quiet"]).output().expect("runs");
             assert!(output.status.success(), "{case}: {}", stderr(&output));

@@ -1,5 +1,6 @@
 //! `polytask affinity`
 
+use super::SUCCESS;
 use super::train::{Changes, INTERRUPTED, interrupt};
 use super::words::say;
 use crate::affinity::{Settings, affinity};
@@ -10,7 +11,6 @@ use anyhow::Result;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Trains an experiment, and measures on the way which of its tasks should share.
 ///
@@ -57,7 +57,7 @@ fn positive(text: &str) -> Result<f64, String> {
 
 impl Affinity {
     /// Trains and tells; after Ctrl-C or SIGTERM it tells what was measured until then.
-    pub fn run(&self) -> Result<ExitCode> {
+    pub fn run(&self) -> Result<i32> {
         let interrupt = interrupt()?;
         let options =
             Options { overrides: self.changes.overrides()?, out: self.out.clone(), resume: false, quiet: self.quiet };
@@ -74,8 +74,8 @@ impl Affinity {
         }
         if report.outcome == Outcome::Interrupted {
             note("interrupted: this is of the steps until then");
-            return Ok(ExitCode::from(INTERRUPTED));
+            return Ok(INTERRUPTED);
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(SUCCESS)
     }
 }

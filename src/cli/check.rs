@@ -3,7 +3,8 @@
 use super::train::Changes;
 use super::words::say;
 use crate::balance::{Balancer, Gradients, MethodSettings, present};
-use crate::engine::{Autograd, Engine, Request};
+use crate::data::Group;
+use crate::engine::{EngineChoice, Request};
 use crate::environment;
 use crate::experiment::{Assembly, Experiment};
 use crate::memory::Memory;
@@ -43,16 +44,17 @@ impl Check {
         let folder = file.parent().unwrap_or(Path::new("."));
         let mut assembly = experiment.assemble(folder, device)?;
         let Assembly { tasks, dataset, loader, parameters, sharing, .. } = &assembly;
-        let rows = |split: &[crate::data::Group]| {
-            split.iter().map(|group| group.rows().to_string()).collect::<Vec<_>>().join(" + ")
-        };
-        say(format!("rows        train {}", rows(loader.groups())))?;
+        let train: Vec<String> = loader.groups().iter().map(|group| group.rows().to_string()).collect();
+        let rows = |split: &[Group]| split.iter().map(|group| group.rows().to_string()).collect::<Vec<_>>().join(" + ");
+        say(format!("rows        train {}", train.join(" + ")))?;
         for (name, split) in [("validation", &dataset.validation), ("test", &dataset.test)] {
             say(format!("            {name} {}", split.as_ref().map_or("none".into(), |split| rows(split))))?;
         }
         let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
         say(format!("\n{}", parameter_table(&parameters.spans, sharing, &names)))?;
-        say(format!("\nfirst step, forward and back on {}:", format!("{device:?}").to_lowercase()))?;
+        let engine = assembly.engine(experiment)?.choice().name();
+        let device = format!("{device:?}").to_lowercase();
+        say(format!("\nfirst step, forward and back on {device} by the {engine} engine:"))?;
         first_step(experiment, &mut assembly)?;
         say(format!("\n{} steps per epoch; everything fits", assembly.loader.steps_per_epoch()))
     }
@@ -62,8 +64,8 @@ impl Check {
 fn first_step(experiment: &Experiment, assembly: &mut Assembly) -> Result<()> {
     let method = &experiment.method;
     let batches = assembly.loader.step(0, 0);
-    let Assembly { tasks, model, parameters, sharing, .. } = assembly;
-    let engine = Autograd::new(&**model, tasks, sharing);
+    let Assembly { tasks, parameters, sharing, .. } = &*assembly;
+    let engine = assembly.engine(experiment)?;
     let request = |batch: usize| Request {
         mode: Mode::Train { seed: experiment.seed, step: 0, group: 0 },
         batch: batch as u64,
@@ -88,11 +90,11 @@ fn first_step(experiment: &Experiment, assembly: &mut Assembly) -> Result<()> {
     let balancer = Balancer::claim(method, &names, experiment.seed, &size, &mut memory)?;
     let update = balancer.update(&mut evaluations, 0, &mut memory)?;
     say(format!("  {:<20} norm {:.6}", "update", update.gradient.norm().double_value(&[])))?;
-    say(format!("\n{}", cost(method, &mut evaluations)))
+    say(format!("\n{}", cost(method, engine.choice(), &mut evaluations)))
 }
 
 /// What the method reads, and what that costs in time and memory, as the first step has shown.
-fn cost(method: &MethodSettings, evaluations: &mut [Box<dyn Evaluation + '_>]) -> String {
+fn cost(method: &MethodSettings, engine: EngineChoice, evaluations: &mut [Box<dyn Evaluation + '_>]) -> String {
     let reads = match method.reads() {
         Reads::Losses(_) => "losses",
         Reads::Gramian(_) => "the Gramian of the tasks' gradients",
@@ -105,7 +107,8 @@ fn cost(method: &MethodSettings, evaluations: &mut [Box<dyn Evaluation + '_>]) -
         every => format!(", every {every} steps"),
     };
     let cost = format!("method {} reads {reads}{every}; backward passes per step: {passes}{again}", method.name());
-    if !method.reads_gradients() {
+    let layer_by_layer = engine == EngineChoice::Dense && matches!(method.reads(), Reads::Gramian(_));
+    if !method.reads_gradients() || layer_by_layer && evaluations.len() == 1 {
         return format!("{cost}\nno Jacobian is held");
     }
     let jacobians: Vec<Tensor> = evaluations.iter_mut().map(|evaluation| evaluation.jacobian()).collect();

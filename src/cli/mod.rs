@@ -13,7 +13,6 @@ mod words;
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
-use std::process::ExitCode;
 
 /// Trains multi-task models from a YAML file: YAML in; TensorBoard, metrics and TorchScript out.
 #[derive(Debug, Parser)]
@@ -57,12 +56,18 @@ enum Action {
     },
 }
 
+/// The exit code of a command that did what it was asked for.
+pub const SUCCESS: i32 = 0;
+
+/// That of one that failed.
+pub const FAILURE: i32 = 1;
+
 impl Command {
-    /// Does what the command line asks for.
+    /// Does what the command line asks for; gives the exit code.
     ///
     /// # Errors
     /// Whatever went wrong, with a remedy where there is one.
-    pub fn run(&self) -> Result<ExitCode> {
+    pub fn run(&self) -> Result<i32> {
         match &self.action {
             Action::Train(train) => return train.run(),
             Action::Affinity(affinity) => return affinity.run(),
@@ -81,6 +86,6 @@ impl Command {
                 words::say(String::from_utf8_lossy(&script).trim_end())?;
             }
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(SUCCESS)
     }
 }

@@ -1,5 +1,6 @@
 //! `polytask train`
 
+use super::SUCCESS;
 use super::words::say;
 use crate::error::note;
 use crate::train::{Options, Report, train};
@@ -10,7 +11,6 @@ use clap::Args;
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -62,7 +62,7 @@ pub struct Train {
 }
 
 /// The exit code of a process that a signal ended.
-pub const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: i32 = 130;
 
 /// What a first Ctrl-C or SIGTERM sets; a second one kills.
 ///
@@ -71,7 +71,7 @@ pub const INTERRUPTED: u8 = 130;
 pub fn interrupt() -> Result<Arc<AtomicBool>> {
     let interrupt = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&interrupt))?;
+        signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&interrupt))?;
         signal_hook::flag::register(signal, Arc::clone(&interrupt))?;
     }
     Ok(interrupt)
@@ -79,7 +79,7 @@ pub fn interrupt() -> Result<Arc<AtomicBool>> {
 
 impl Train {
     /// Trains; a first Ctrl-C or SIGTERM ends the step and writes a checkpoint, a second one kills.
-    pub fn run(&self) -> Result<ExitCode> {
+    pub fn run(&self) -> Result<i32> {
         let interrupt = interrupt()?;
         let options = Options {
             overrides: self.changes.overrides()?,
@@ -91,16 +91,16 @@ impl Train {
         self.tell(&report)
     }
 
-    fn tell(&self, report: &Report) -> Result<ExitCode> {
+    fn tell(&self, report: &Report) -> Result<i32> {
         let folder = report.folder.display();
         if report.outcome == Outcome::Interrupted {
             note(format!("interrupted; a checkpoint is in {folder}\n  hint: go on with the same command and --resume"));
-            return Ok(ExitCode::from(INTERRUPTED));
+            return Ok(INTERRUPTED);
         }
-        let Some(summary) = &report.summary else { return Ok(ExitCode::SUCCESS) };
+        let Some(summary) = &report.summary else { return Ok(SUCCESS) };
         if self.json {
             say(serde_json::to_string_pretty(summary)?)?;
-            return Ok(ExitCode::SUCCESS);
+            return Ok(SUCCESS);
         }
         let measured = table(&summary["best"]);
         say(if measured.is_empty() { table(&json!({ "train": summary["final"]["train"] })) } else { measured })?;
@@ -112,7 +112,7 @@ impl Train {
             summary["select"]["step"],
         ))?;
         say(folder)?;
-        Ok(ExitCode::SUCCESS)
+        Ok(SUCCESS)
     }
 }
 

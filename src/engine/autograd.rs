@@ -1,16 +1,14 @@
 //! Any model, differentiated by libtorch's tape.
 
-use super::taped::Taped;
-use super::{Engine, Request};
+use super::Request;
 use crate::data::Batch;
 use crate::libtorch;
-use crate::methods::Evaluation;
 use crate::models::{Mode, Model, Parameters, Sharing};
 use crate::random::generator;
 use crate::tasks::{Accumulator, MetricKind, Rows, Task};
 use anyhow::Result;
 use rand::Rng;
-use tch::{Tensor, no_grad};
+use tch::Tensor;
 
 /// The engine that serves every model.
 pub struct Autograd<'m> {
@@ -121,32 +119,6 @@ fn numbered(mode: Mode, group: u64) -> Mode {
     match mode {
         Mode::Evaluate => Mode::Evaluate,
         Mode::Train { seed, step, .. } => Mode::Train { seed, step, group },
-    }
-}
-
-impl Engine for Autograd<'_> {
-    fn evaluate<'a>(
-        &'a self,
-        portions: &'a [Batch],
-        parameters: &'a Parameters,
-        request: Request,
-    ) -> Result<Box<dyn Evaluation + 'a>> {
-        Ok(Box::new(Taped::new(self, portions, parameters, request)?))
-    }
-
-    fn losses(&self, portions: &[Batch], parameters: &Parameters, request: Request) -> Result<Vec<Option<f64>>> {
-        let normalizers = self.normalizers(portions);
-        let request = Request { accuracies: false, representation: false, ..request };
-        let mut sums = vec![None; self.tasks.len()];
-        let mut look = || -> Result<()> {
-            for at in 0..portions.len() {
-                let tape = self.forward(portions, at, &normalizers, request, &mut self.accuracies(request))?;
-                add_losses(&mut sums, &tape);
-            }
-            Ok(())
-        };
-        parameters.with_buffers_kept(|| no_grad(&mut look))?;
-        Ok(sums)
     }
 }
 

@@ -1,11 +1,15 @@
 //! Engines: what differentiates. An evaluation is a batch's losses, and gradients on demand.
 
 mod autograd;
+mod choice;
+mod dense;
 mod taped;
 #[cfg(test)]
 mod tests;
 
 pub use autograd::{Autograd, ownership};
+pub use choice::{EngineChoice, InstructionsChoice};
+pub use dense::{DenseOptions, dense};
 
 use crate::data::Batch;
 use crate::methods::Evaluation;
@@ -29,6 +33,9 @@ pub struct Request {
 
 /// Runs a batch through a model.
 pub trait Engine {
+    /// Which one it is.
+    fn choice(&self) -> EngineChoice;
+
     /// The losses of a batch, read in `portions`, at the given parameters. `N_t` is counted over all portions.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What one batch gives: losses at once, gradients when asked for.
 
-use super::Request;
 use super::autograd::{Autograd, Tape, add_losses};
+use super::{Engine, EngineChoice, Request};
 use crate::data::Batch;
 use crate::methods::rows;
 use crate::methods::{Evaluation, Matrix, Shared};
@@ -256,6 +256,36 @@ impl<'a> Taped<'a> {
             let own = self.weighted(heads, &spans);
             self.parameters.add_into(flat, &spans, &own);
         }
+    }
+}
+
+impl Engine for Autograd<'_> {
+    fn choice(&self) -> EngineChoice {
+        EngineChoice::Autograd
+    }
+
+    fn evaluate<'a>(
+        &'a self,
+        portions: &'a [Batch],
+        parameters: &'a Parameters,
+        request: Request,
+    ) -> Result<Box<dyn Evaluation + 'a>> {
+        Ok(Box::new(Taped::new(self, portions, parameters, request)?))
+    }
+
+    fn losses(&self, portions: &[Batch], parameters: &Parameters, request: Request) -> Result<Vec<Option<f64>>> {
+        let normalizers = self.normalizers(portions);
+        let request = Request { accuracies: false, representation: false, ..request };
+        let mut sums = vec![None; self.tasks()];
+        let mut look = || -> Result<()> {
+            for at in 0..portions.len() {
+                let tape = self.forward(portions, at, &normalizers, request, &mut self.accuracies(request))?;
+                add_losses(&mut sums, &tape);
+            }
+            Ok(())
+        };
+        parameters.with_buffers_kept(|| no_grad(&mut look))?;
+        Ok(sums)
     }
 }
 

@@ -21,7 +21,7 @@ struct Setting {
     model: Network,
     parameters: Parameters,
     sharing: Sharing,
-    batch: Batch,
+    batch: Vec<Group>,
 }
 
 impl Setting {
@@ -41,12 +41,13 @@ impl Setting {
         let backbone = serde_yaml::from_str(backbone).expect("a backbone");
         let model = Network::new(&ArchitectureKind::default(), &backbone, 4, &widths, kind, 1);
         let parameters = Parameters::flatten(&model, Device::Cpu, kind, &[]).expect("parameters");
-        let batch = if own_inputs {
+        let batch: Vec<Group> = if own_inputs {
             (0..3).map(|task| group(kind, 5 + task as i64, &[task])).collect()
         } else {
             vec![group(kind, 12, &[0, 1, 2])]
         };
-        let owners = ownership(&model, &batch, &parameters).expect("owners");
+        let probe: Batch = batch.iter().map(|group| group.narrow(0, 1).into()).collect();
+        let owners = ownership(&model, &probe, &parameters).expect("owners");
         let sharing = Sharing::new(&model, &parameters.spans, &owners, 3, patterns).expect("sharing");
         Self { tasks, model, parameters, sharing, batch }
     }
@@ -76,12 +77,12 @@ impl Setting {
     }
 
     fn portions(&self) -> Vec<Batch> {
-        vec![self.batch.iter().map(|group| group.narrow(0, group.rows())).collect()]
+        vec![self.batch.iter().map(|group| group.narrow(0, group.rows()).into()).collect()]
     }
 
     /// The batch in portions of four rows.
     fn cut(&self) -> Vec<Batch> {
-        (0..3).map(|at| self.batch.iter().map(|group| group.narrow(4 * at, 4)).collect()).collect()
+        (0..3).map(|at| self.batch.iter().map(|group| group.narrow(4 * at, 4).into()).collect()).collect()
     }
 }
 
@@ -246,8 +247,8 @@ fn no_two_groups_of_a_step_draw_alike_though_a_portion_lacks_some() {
     let setting = Setting::new(Kind::Double, "{name: mlp, hidden: [40], dropout: 0.5}", true);
     let engine = setting.engine();
     // The first portion has all three groups, the second only that of task b, with the rows of the first.
-    let [a, b, c] = [0, 1, 2].map(|at: usize| setting.batch[at].narrow(0, 5));
-    let portions = vec![vec![a, b, c], vec![setting.batch[1].narrow(0, 5)]];
+    let five = |at: usize| setting.batch[at].narrow(0, 5).into();
+    let portions = vec![vec![five(0), five(1), five(2)], vec![five(1)]];
     let normalizers = engine.normalizers(&portions);
     let loss = |at: usize| {
         let tape = engine.forward(&portions, at, &normalizers, request(false), &mut [None, None, None]);

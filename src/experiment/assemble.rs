@@ -2,8 +2,8 @@
 
 use super::Experiment;
 use crate::balance::Gradients;
-use crate::data::{Batch, Dataset, Group, Loader, Request};
-use crate::engine::ownership;
+use crate::data::{Batch, Dataset, Group, Loader, Request, Slice};
+use crate::engine::{Autograd, DenseOptions, Engine, EngineChoice, dense, ownership};
 use crate::error::{BadSetting, note};
 use crate::metadata::{self, Metadata};
 use crate::models::{Model, Network, Objectives, Parameters, Scripted, Sharing};
@@ -35,6 +35,16 @@ pub struct Assembly {
     pub segments: Vec<Segment>,
 }
 
+impl Assembly {
+    /// What differentiates the model.
+    ///
+    /// # Errors
+    /// As [`Experiment::engine`].
+    pub fn engine(&self, experiment: &Experiment) -> Result<Box<dyn Engine + '_>, BadSetting> {
+        experiment.engine(&self.tasks, &*self.model, &self.parameters, &self.sharing, &self.loader)
+    }
+}
+
 impl Experiment {
     /// Loads the data and builds the model on `device`.
     ///
@@ -59,12 +69,37 @@ impl Experiment {
         let loader = Loader::new(std::mem::take(&mut dataset.train), self.loader(), self.seed)?;
         self.schedule.check(total_steps(&self.train, loader.steps_per_epoch())).map_err(|bad| bad.under("schedule"))?;
         try_forward(&*model, &tasks, &dataset, &loader)?;
-        let probe: Batch = loader.groups().iter().map(|group| group.narrow(0, 1)).collect();
+        let probe: Batch = loader.groups().iter().map(|group| Slice::new(group, 0, 1)).collect();
         let owners = ownership(&*model, &probe, &parameters)?;
         let sharing = Sharing::new(&*model, &parameters.spans, &owners, tasks.len(), &self.model.shared)?;
         self.check_shared(&sharing)?;
         self.check_representation(&*model, &loader)?;
         Ok(Assembly { tasks, dataset, fingerprint, loader, model, parameters, sharing, segments })
+    }
+
+    /// What differentiates the model that was built.
+    ///
+    /// # Errors
+    /// `engine: dense` cannot serve it (path `engine`).
+    pub fn engine<'a>(
+        &self,
+        tasks: &'a [Task],
+        model: &'a dyn Model,
+        parameters: &Parameters,
+        sharing: &'a Sharing,
+        loader: &Loader,
+    ) -> Result<Box<dyn Engine + 'a>, BadSetting> {
+        let autograd = || Box::new(Autograd::new(model, tasks, sharing));
+        if self.engine == EngineChoice::Autograd {
+            return Ok(autograd());
+        }
+        let options = DenseOptions { instructions: self.instructions.resolve()?, threads: self.threads as usize };
+        match dense(model, tasks, parameters, sharing, loader.groups(), options) {
+            Ok(engine) => Ok(engine),
+            Err(_) if self.engine == EngineChoice::Auto => Ok(autograd()),
+            Err(why) => Err(BadSetting::new("engine", format!("dense cannot serve here: {why}"))
+                .remedy("write `engine: auto`, which takes autograd then")),
+        }
     }
 
     fn model(&self, tasks: &[Task], dataset: &Dataset, folder: &Path, device: Device) -> Result<Box<dyn Model>> {

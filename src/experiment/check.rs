@@ -89,7 +89,7 @@ impl Experiment {
             return Err(BadSetting::new("threads", format!("{} threads, expected 1 to {MOST_THREADS}", self.threads))
                 .remedy("use at most as many as the machine has cores"));
         }
-        Ok(())
+        self.instructions.resolve().map(drop)
     }
 
     fn check_model(&self) -> Result<(), BadSetting> {

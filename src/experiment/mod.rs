@@ -7,6 +7,7 @@ pub use assemble::{Assembly, scripted};
 
 use crate::balance::MethodSettings;
 use crate::data::{Data, LoaderSettings};
+use crate::engine::{EngineChoice, InstructionsChoice};
 use crate::error::BadSetting;
 use crate::libtorch::DeviceChoice;
 use crate::models::architectures::ArchitectureKind;
@@ -38,9 +39,15 @@ pub struct Experiment {
     /// The kind of all numbers.
     #[serde(default)]
     pub precision: Precision,
-    /// Threads inside one operation. Small models are fastest with one.
+    /// Threads inside one operation, at most: what is too small to gain takes one. Small models are fastest with one.
     #[serde(default = "one", with = "crate::settings::AtLeastOne")]
     pub threads: u64,
+    /// What differentiates: `auto`, `autograd` (any model) or `dense` (linear layers and activations, by hand, much faster).
+    #[serde(default)]
+    pub engine: EngineChoice,
+    /// The vector instructions of what is computed by hand: `auto`, `avx512`, `avx2` or `portable`.
+    #[serde(default)]
+    pub instructions: InstructionsChoice,
     /// Where the rows come from.
     pub data: Data,
     /// What is learned from them.
@@ -161,13 +168,15 @@ impl Experiment {
         }
     }
 
-    /// The same experiment with nothing left to chance: name, device and absolute paths. Runnable as it is.
+    /// The same experiment with nothing left to chance: name, device, engine and absolute paths. Runnable as it is.
     #[must_use]
-    pub fn resolved(&self, name: &str, device: DeviceChoice, folder: &Path) -> Self {
+    pub fn resolved(&self, name: &str, device: DeviceChoice, engine: EngineChoice, folder: &Path) -> Self {
         let absolute = |path: &PathBuf| std::path::absolute(folder.join(path)).unwrap_or_else(|_| folder.join(path));
         let mut resolved = self.clone();
         resolved.name = Some(name.to_string());
         resolved.device = device;
+        resolved.engine = engine;
+        resolved.instructions = self.instructions.resolve().map_or(self.instructions, Into::into);
         resolved.data = self.data.absolute(folder);
         resolved.model.torchscript = self.model.torchscript.as_ref().map(absolute);
         resolved.model.initial = self.model.initial.as_ref().map(absolute);

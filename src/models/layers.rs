@@ -18,6 +18,16 @@ pub trait Layer {
 
     /// The same as a TorchScript module, holding the same tensors.
     fn script(&self) -> Script;
+
+    /// Its weight `[outputs, inputs]`, where it is a linear layer with a bias.
+    fn linear_weight(&self) -> Option<&Tensor> {
+        None
+    }
+
+    /// Which activation it is, if it is one.
+    fn activation(&self) -> Option<Activation> {
+        None
+    }
 }
 
 /// `torch.nn.Linear` at `path` with PyTorch's default distribution: weight and bias ~ U(-1/√inputs, 1/√inputs).
@@ -43,6 +53,9 @@ impl Layer for nn::Linear {
     }
     fn script(&self) -> Script {
         Script::linear(&self.ws, self.bs.as_ref())
+    }
+    fn linear_weight(&self) -> Option<&Tensor> {
+        self.bs.is_some().then_some(&self.ws)
     }
 }
 
@@ -107,6 +120,9 @@ impl Layer for Activation {
         };
         let module = if *self == Self::Identity { "linear" } else { "activation" };
         Script::activation(&format!("torch.nn.modules.{module}.{}", self.class()), expression)
+    }
+    fn activation(&self) -> Option<Activation> {
+        Some(*self)
     }
 }
 

@@ -8,6 +8,7 @@ mod layers;
 mod network;
 pub mod objectives;
 mod parameters;
+mod perceptron;
 mod scripted;
 mod sharing;
 
@@ -16,6 +17,7 @@ pub use layers::{Activation, Layer, linear};
 pub use network::Network;
 pub use objectives::Objectives;
 pub use parameters::{Parameters, Span};
+pub use perceptron::{Perceptron, Stage};
 pub use scripted::Scripted;
 pub use sharing::Sharing;
 
@@ -73,6 +75,14 @@ pub trait Model {
     /// The model in two parts, where every task reads the same representation of the same inputs.
     fn shared_representation(&self) -> Option<&dyn SharedRepresentation> {
         None
+    }
+
+    /// The model as linear layers with activations, where it is that.
+    ///
+    /// # Errors
+    /// Why it is not, to follow "the model".
+    fn perceptron(&self) -> Result<Perceptron, String> {
+        Err("is not built from YAML layers".into())
     }
 
     /// The names of the modules that are heads; none where that cannot be told.

@@ -3,7 +3,7 @@
 use super::architectures::{ArchitectureKind, Encoder};
 use super::backbones::BackboneKind;
 use super::heads::{head, head_name};
-use super::{Layer, Mode, Model, Node, SharedRepresentation};
+use super::{Activation, Layer, Mode, Model, Node, Perceptron, SharedRepresentation, Stage};
 use crate::libtorch::{Script, access};
 use anyhow::Result;
 use std::path::Path;
@@ -76,6 +76,13 @@ impl Model for Network {
 
     fn shared_representation(&self) -> Option<&dyn SharedRepresentation> {
         self.encoder.is_one_for_all().then_some(self)
+    }
+
+    fn perceptron(&self) -> Result<Perceptron, String> {
+        let (name, chain) = self.encoder.chain().ok_or("does not share one chain of layers between all tasks")?;
+        let trunk = Perceptron::trunk(name, chain)?;
+        let head = |(task, head): (&String, &nn::Linear)| Stage::new(&head_name(task), &head.ws, Activation::Identity);
+        Ok(Perceptron { trunk, heads: self.tasks.iter().zip(&self.heads).map(head).collect() })
     }
 
     fn heads(&self) -> Vec<String> {

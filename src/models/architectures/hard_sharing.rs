@@ -44,6 +44,10 @@ impl Encoder for Shared {
         true
     }
 
+    fn chain(&self) -> Option<(&'static str, &Chain)> {
+        Some((NAME, &self.chain))
+    }
+
     fn width(&self, _task: usize) -> i64 {
         self.chain.width(self.inputs)
     }

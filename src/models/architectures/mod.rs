@@ -4,7 +4,7 @@ mod hard_sharing;
 
 pub use hard_sharing::HardSharing;
 
-use super::backbones::BackboneKind;
+use super::backbones::{BackboneKind, Chain};
 use super::{Mode, Node};
 use crate::libtorch::Script;
 use crate::registry;
@@ -18,6 +18,11 @@ pub trait Encoder {
     /// Whether every task reads the same representation.
     fn is_one_for_all(&self) -> bool {
         false
+    }
+
+    /// The name and the layers of the chain that it is, where it is one that every task reads.
+    fn chain(&self) -> Option<(&'static str, &Chain)> {
+        None
     }
 
     /// The width of a task's representation.

@@ -1,6 +1,5 @@
 //! Values for the dashboards of scalars, images, text and custom scalars.
 
-use super::update::pairs_are_shown;
 use crate::picture::Png;
 use crate::record::Header;
 use protobuf::Message;
@@ -150,4 +149,12 @@ pub fn shape(sizes: &[i64]) -> TensorShapeProto {
     let mut shape = TensorShapeProto::new();
     shape.set_dim(sizes.iter().map(dimension).collect());
     shape
+}
+
+/// Of more tasks, the pairs are in the picture only.
+const PAIRED_TASKS: usize = 8;
+
+/// Whether each pair of so many tasks has a curve of its own.
+pub fn pairs_are_shown(tasks: usize) -> bool {
+    (2..=PAIRED_TASKS).contains(&tasks)
 }

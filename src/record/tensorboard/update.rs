@@ -1,11 +1,8 @@
 //! Scalars of what became of the tasks' gradients.
 
-use super::summaries::scalar;
+use super::summaries::{pairs_are_shown, scalar};
 use crate::record::UpdateRecord;
 use tensorboard_proto::summary::Summary_Value;
-
-/// Of more tasks, the pairs are in the picture only.
-const PAIRED_TASKS: usize = 8;
 
 /// The tags, composed once.
 pub struct UpdateTags {
@@ -40,9 +37,4 @@ impl UpdateTags {
         values.extend(gradients.conflicting_pairs.map(|share| scalar("gradients/conflicting_pairs", share)));
         values
     }
-}
-
-/// Whether each pair of so many tasks has a curve of its own.
-pub fn pairs_are_shown(tasks: usize) -> bool {
-    (2..=PAIRED_TASKS).contains(&tasks)
 }
