@@ -1,8 +1,8 @@
 //! What a step costs with each method, on a 10-64-64 trunk with T = 2, 8 and 40 two-class tasks and 64 rows, one thread.
 //!
-//! `step/METHOD/T` is forward, backward and balancing; `solver/METHOD/T` the method's own mathematics alone, on the Gramian or
+//! `step/METHOD/T` is forward, backward and balancing by the dense engine; `solver/METHOD/T` the method's own mathematics alone, on the Gramian or
 //! Jacobian of such a step; `worst/METHOD` the same on that of many hard Gramians of 40 tasks which takes it longest;
-//! `part/PART/T` what the steps of `sum` and `mgda` are made of. A table of medians comes last.
+//! `part/PART/T` what the steps of `sum` and `mgda` are made of, by both engines. A table of medians comes last.
 //! `cargo bench --bench methods -- solver/mgda` runs a part.
 
 #[path = "methods/hard.rs"]
@@ -13,7 +13,8 @@ mod table;
 use criterion::{BenchmarkId, Criterion, criterion_group};
 use polytask::balance::{Balancer, MethodSettings};
 use polytask::data::{Batch, Group};
-use polytask::engine::{Autograd, Engine, Request, ownership};
+use polytask::engine::{Autograd, DenseOptions, Engine, Request, dense, ownership};
+use polytask::kernels::Instructions;
 use polytask::memory::{Handle, Memory};
 use polytask::methods::{Evaluation, Matrix, Method, Reads, Shared, Size, State, Step};
 use polytask::models::architectures::ArchitectureKind;
@@ -89,10 +90,17 @@ impl Setting {
             tasks: (0..tasks.len()).collect(),
             targets: (0..tasks.len()).map(label).collect(),
         };
-        let portions = vec![vec![group]];
+        let portions = vec![vec![group.into()]];
         let owners = ownership(&model, &portions[0], &parameters).expect("owners");
         let sharing = Sharing::new(&model, &parameters.spans, &owners, tasks.len(), &[]).expect("sharing");
         Self { names, tasks, model, parameters, sharing, portions }
+    }
+
+    /// The engine that users get.
+    fn dense(&self) -> Box<dyn Engine + '_> {
+        let options = DenseOptions { instructions: Instructions::best(), threads: 1 };
+        let Self { model, tasks, parameters, sharing, portions, .. } = self;
+        dense(model, tasks, parameters, sharing, &[portions[0][0].whole().clone()], options).expect("linear layers")
     }
 
     fn size(&self) -> Size {
@@ -112,7 +120,7 @@ fn request(settings: &MethodSettings, batch: u64) -> Request {
 
 fn steps(criterion: &mut Criterion, setting: &Setting) {
     let mut group = criterion.benchmark_group("step");
-    let engine = Autograd::new(&setting.model, &setting.tasks, &setting.sharing);
+    let engine = setting.dense();
     for name in Method::NAMES {
         let Some(settings) = settings(name, setting.tasks.len()) else { continue };
         let mut memory = Memory::default();
@@ -237,11 +245,11 @@ fn worst(criterion: &mut Criterion) {
 }
 
 /// What a step is made of, beside the method's own mathematics and the optimizer.
-fn parts(criterion: &mut Criterion, setting: &Setting) {
+fn parts(criterion: &mut Criterion, setting: &Setting, engine: &dyn Engine) {
     let mut group = criterion.benchmark_group("part");
-    let engine = Autograd::new(&setting.model, &setting.tasks, &setting.sharing);
     let count = setting.tasks.len();
     let weights = vec![1.0 / count as f64; count];
+    let by = engine.choice().name();
     let mut part = |name: &str, gradients: bool, run: &dyn Fn(&mut dyn Evaluation) -> Duration| {
         let settings = settings(if gradients { "mgda" } else { "sum" }, count).expect("settings");
         let once = |_| {
@@ -250,8 +258,9 @@ fn parts(criterion: &mut Criterion, setting: &Setting) {
             let mut made = engine.evaluate(&setting.portions, &setting.parameters, request).expect("losses");
             if name == "forward" { start.elapsed() } else { run(&mut *made) }
         };
-        group.bench_function(BenchmarkId::new(name, count), |bencher| {
-            measure_within(bencher, ("part", name, count), |times| (0..times).map(once).sum());
+        let name = format!("{by}: {name}");
+        group.bench_function(BenchmarkId::new(&name, count), |bencher| {
+            measure_within(bencher, ("part", &name, count), |times| (0..times).map(once).sum());
         });
     };
     let time = |run: &mut dyn FnMut()| {
@@ -266,11 +275,8 @@ fn parts(criterion: &mut Criterion, setting: &Setting) {
         time(&mut || drop(made.pull_back(Shared::Weights(&weights), &weights)))
     });
     part("a backward pass per task", true, &|made| time(&mut || drop(made.jacobian())));
-    part("gramian", true, &|made| {
-        let _ = made.jacobian();
-        time(&mut || drop(made.gramian()))
-    });
-    part("combining rows", true, &|made| {
+    part("Gramian from the start", true, &|made| time(&mut || drop(made.gramian())));
+    part("pulling back after that", true, &|made| {
         let _ = made.jacobian();
         time(&mut || drop(made.pull_back(Shared::Weights(&weights), &weights)))
     });
@@ -282,7 +288,8 @@ fn all(criterion: &mut Criterion) {
         let setting = Setting::new(tasks);
         steps(criterion, &setting);
         solvers(criterion, &setting);
-        parts(criterion, &setting);
+        parts(criterion, &setting, &*setting.dense());
+        parts(criterion, &setting, &Autograd::new(&setting.model, &setting.tasks, &setting.sharing));
     }
     worst(criterion);
 }

@@ -54,7 +54,8 @@ fn cell(group: &'static str, method: &str, tasks: usize, scale: f64) -> String {
         let Some(samples) = seen.get(&(group, method.to_string(), tasks)) else { return String::new() };
         let mut sorted = samples.clone();
         sorted.sort_by(f64::total_cmp);
-        format!("{:.3}", sorted[sorted.len() / 2] * scale).chars().take(5).collect::<String>()
+        let median = sorted[sorted.len() / 2] * scale;
+        format!("{median:.*}", if median < 10.0 { 2 } else { usize::from(median < 100.0) })
     })
 }
 
@@ -70,7 +71,7 @@ pub fn print(methods: &[String], tasks: &[usize]) {
         println!("| {part} | {} |", each(&|tasks| cell("part", &part, tasks, 1e6)));
     }
     let heads = [each(&|tasks| format!("step T={tasks} [ms]")), each(&|tasks| format!("own T={tasks} [µs]"))];
-    println!("\n| method | {} | {} | worst [µs] |", heads[0], heads[1]);
+    println!("\n| method | {} | {} | worst [µs] | on |", heads[0], heads[1]);
     println!("|---|{}", "---:|".repeat(2 * tasks.len() + 1) + "---|");
     for method in methods {
         let steps = each(&|tasks| cell("step", method, tasks, 1e3));
