@@ -52,9 +52,13 @@ impl Check {
         }
         let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
         say(format!("\n{}", parameter_table(&parameters.spans, sharing, &names)))?;
-        let engine = assembly.engine(experiment)?.choice().name();
+        let engine = assembly.engine(experiment)?.choice();
         let device = format!("{device:?}").to_lowercase();
-        say(format!("\nfirst step, forward and back on {device} by the {engine} engine:"))?;
+        say(format!("\nfirst step, forward and back on {device} by the {} engine:", engine.name()))?;
+        if let (EngineChoice::Auto, EngineChoice::Autograd) = (experiment.engine, engine) {
+            let by_hand = Experiment { engine: EngineChoice::Dense, ..experiment.clone() };
+            assembly.engine(&by_hand).err().map_or(Ok(()), |why| say(format!("  {}", why.what)))?;
+        }
         first_step(experiment, &mut assembly)?;
         say(format!("\n{} steps per epoch; everything fits", assembly.loader.steps_per_epoch()))
     }

@@ -45,7 +45,8 @@ pub struct Experiment {
     /// What differentiates: `auto`, `autograd` (any model) or `dense` (linear layers and activations, by hand, much faster).
     #[serde(default)]
     pub engine: EngineChoice,
-    /// The vector instructions of what is computed by hand: `auto`, `avx512`, `avx2` or `portable`.
+    /// The vector instructions of what is computed by hand: `auto`, `avx512`, `avx2` or `portable`. Large products choose for
+    /// themselves.
     #[serde(default)]
     pub instructions: InstructionsChoice,
     /// Where the rows come from.

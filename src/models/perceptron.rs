@@ -62,7 +62,7 @@ impl Perceptron {
                 }
                 _ => {
                     return Err(format!(
-                        "has {} in {name}, where it computes linear layers and activations",
+                        "has {} in {name}; linear layers and activations can be computed by hand",
                         layer.class()
                     ));
                 }

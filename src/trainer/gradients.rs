@@ -179,6 +179,9 @@ fn means_of_pairs(sums: &[f64]) -> Vec<Option<f64>> {
     sums.chunks(2).map(|pair| (pair[1] > 0.0).then(|| pair[0] / pair[1])).collect()
 }
 
+/// A cosine up to this size is zero to rounding, in single precision, and no conflict: rows that share no active unit are at right angles.
+const ZERO: f64 = 1e-7;
+
 /// Norms and cosines of the present tasks' gradients.
 fn described(gramian: &Matrix, present: &[usize], tasks: usize) -> GradientRecord {
     let mut norms = vec![None; tasks];
@@ -193,7 +196,7 @@ fn described(gramian: &Matrix, present: &[usize], tasks: usize) -> GradientRecor
             cosines[task][other] = cosine;
             if i < j {
                 pairs += 1;
-                conflicting += usize::from(cosine.is_some_and(|cosine| cosine < 0.0));
+                conflicting += usize::from(cosine.is_some_and(|cosine| cosine < -ZERO));
             }
         }
     }

@@ -23,7 +23,13 @@ impl Trainer<'_> {
         let step = self.progress.step(&self.memory);
         match value {
             Some(value) if value.is_finite() => Ok(value),
-            Some(value) => Err(self.diverged(format!("the validation loss is {value} after step {step}"))),
+            Some(value) => {
+                let broken =
+                    |score: &&Score| score.value.is_some_and(|value| !value.is_finite()) && score.task != "total";
+                let of: Vec<&str> = scores.iter().filter(broken).map(|score| score.task.as_str()).collect();
+                let of = if of.is_empty() { String::new() } else { format!(", by {}", of.join(", ")) };
+                Err(self.diverged(format!("the validation loss is {value} after step {step}{of}")))
+            }
             None => Err(anyhow!(
                 Mistake::new("select.metric", format!("it is undefined on the validation rows (after step {step})"))
                     .remedy("select by a metric that these rows can show: a labelled row of each class, for AUC")
