@@ -41,13 +41,25 @@ pub struct LoaderSettings {
     pub batches: i64,
 }
 
-/// An (epoch, pass), and a group in its order.
-type Gathered = ((i64, i64), Rc<Group>);
+/// A pass over a group in its order.
+#[derive(Debug)]
+enum Ordered {
+    /// All rows, gathered: a step only makes views.
+    Rows(Rc<Group>),
+    /// Where each row lies `[rows]` int64: rows so wide that a step's own copy costs less than all at once would.
+    Index(Tensor),
+}
+
+/// An (epoch, pass), and its order.
+type Pass = ((i64, i64), Ordered);
+
+/// From so many bytes a row on, a step gathers its own: they stay in the cache, and the rows are held but once.
+const WIDE: usize = 512;
 
 /// Gives the batch of any step of any epoch.
 ///
 /// With `b_g` batches in group `g`, a step of a cycling epoch reads batch `step mod b_g` of pass `step div b_g`; a batch
-/// never mixes two passes. A pass is gathered once, so that a step only makes views.
+/// never mixes two passes. A pass of narrow rows is gathered once, so that a step only makes views.
 #[derive(Debug)]
 pub struct Loader {
     groups: Vec<Rc<Group>>,
@@ -55,8 +67,8 @@ pub struct Loader {
     rows: Vec<i64>,
     settings: LoaderSettings,
     seed: u64,
-    /// Per group: the pass that is gathered now.
-    gathered: Vec<Option<Gathered>>,
+    /// Per group: the pass that is read now; none where the order is that of the source.
+    passes: Vec<Option<Pass>>,
     steps: i64,
 }
 
@@ -89,8 +101,8 @@ impl Loader {
             Combine::Sequential => Some(counts.sum()),
         };
         let groups: Vec<Rc<Group>> = groups.into_iter().map(Rc::new).collect();
-        let gathered = groups.iter().map(|_| None).collect();
-        let loader = Self { groups, rows, settings, seed, gathered, steps: steps.unwrap_or(0) };
+        let passes = groups.iter().map(|_| None).collect();
+        let loader = Self { groups, rows, settings, seed, passes, steps: steps.unwrap_or(0) };
         if loader.steps_per_epoch() == 0 {
             let LoaderSettings { accumulate, batches, .. } = settings;
             let what = format!(
@@ -151,24 +163,39 @@ impl Loader {
     }
 
     fn slice(&mut self, index: usize, pass: (i64, i64), position: i64) -> Slice {
-        let (size, rows) = (self.settings.batch_size, self.rows[index]);
+        let size = self.settings.batch_size;
         let start = position * size;
-        Slice::new(self.ordered(index, pass), start, size.min(rows - start))
+        let length = size.min(self.rows[index] - start);
+        if !self.settings.shuffle {
+            return Slice::new(&self.groups[index], start, length);
+        }
+        match self.ordered(index, pass) {
+            Ordered::Rows(rows) => Slice::new(rows, start, length),
+            Ordered::Index(order) => {
+                let order = order.narrow(0, start, length);
+                self.groups[index].gather(&order).into()
+            }
+        }
     }
 
-    fn ordered(&mut self, index: usize, pass: (i64, i64)) -> &Rc<Group> {
+    fn ordered(&mut self, index: usize, pass: (i64, i64)) -> &Ordered {
         let group = &self.groups[index];
-        if !self.settings.shuffle {
-            return group;
+        let kept = &mut self.passes[index];
+        if kept.as_ref().is_some_and(|(at, _)| *at != pass) {
+            *kept = None; // the old pass makes room before the new one is gathered
         }
-        let cached = &mut self.gathered[index];
-        if cached.as_ref().is_none_or(|(at, _)| *at != pass) {
-            *cached = None; // the old pass makes room before the new one is gathered
-            let order = permutation(group.rows(), self.seed, pass, index);
-            *cached = Some((pass, Rc::new(group.gather(&order.to_device(group.inputs[0].1.device())))));
-        }
-        cached.as_ref().map_or(group, |(_, ordered)| ordered)
+        let (_, ordered) = kept.get_or_insert_with(|| {
+            let order = permutation(group.rows(), self.seed, pass, index).to_device(group.inputs[0].1.device());
+            let wide = group.inputs.iter().any(|(_, input)| row_bytes(input) >= WIDE);
+            (pass, if wide { Ordered::Index(order) } else { Ordered::Rows(Rc::new(group.gather(&order))) })
+        });
+        ordered
     }
+}
+
+/// The bytes of one row `[…]` of `[N, …]`.
+fn row_bytes(tensor: &Tensor) -> usize {
+    tensor.size()[1..].iter().product::<i64>() as usize * tensor.kind().elt_size_in_bytes()
 }
 
 /// The number of batches in one pass over so many rows.
@@ -264,6 +291,24 @@ mod tests {
     fn the_order_is_the_same_on_every_machine_and_in_every_version() {
         let order = Vec::<i64>::try_from(permutation(8, 0, (0, 0), 0)).unwrap();
         assert_eq!(order, [6, 5, 3, 7, 0, 2, 4, 1]);
+    }
+
+    #[test]
+    fn wide_rows_come_in_the_order_of_narrow_ones() {
+        let wide = |group: Group| {
+            let labels = group.targets[0].values.to_kind(tch::Kind::Float).view([-1, 1]);
+            Group { inputs: vec![("x".into(), labels.expand([-1, WIDE as i64 / 4], false).contiguous())], ..group }
+        };
+        let groups = groups(&[23]).into_iter().map(wide).collect();
+        let mut wide = Loader::new(groups, settings(Combine::default()), 5).unwrap();
+        let mut narrow = loader(&[23], settings(Combine::default()), 5);
+        for (e, step) in [(0, 0), (0, 5), (1, 2), (0, 3)] {
+            let (batch, expected) = (wide.batch(e, step), rows(&narrow.batch(e, step)).concat());
+            let input = Vec::<f64>::try_from(batch[0].inputs[0].1.to_kind(tch::Kind::Double).select(1, 77)).unwrap();
+            assert_eq!(input, expected.iter().map(|&row| row as f64).collect::<Vec<_>>());
+            assert_eq!(Vec::<i64>::try_from(&batch[0].targets[0].values).unwrap(), expected);
+        }
+        assert!(matches!(wide.passes[0], Some((_, Ordered::Index(_)))));
     }
 
     #[test]
