@@ -36,7 +36,7 @@ pub fn backward<T: Number>(
 /// An activation by its own.
 struct Simple(Activation);
 
-/// `e^x - 1` is lost below; PyTorch's slope of a leaky unit.
+/// The slope of PyTorch's leaky unit below 0.
 const LEAK: f64 = 0.01;
 
 impl<T: Number> Map<T, 0, 1> for Simple {

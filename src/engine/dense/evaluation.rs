@@ -174,15 +174,16 @@ impl<T: Number> Evaluation for Handmade<'_, T> {
             self.by_scaled(numbers_mut(&mut sum));
             return sum;
         }
-        let mut flat = Tensor::zeros(self.parameters.flat.size(), (T::KIND, Device::Cpu));
-        self.scaled_through_trunk(numbers_mut(&mut flat));
-        let spans: Vec<usize> = (0..self.parameters.spans.len()).collect();
-        let is_shared = |span: &usize| {
-            let start = self.parameters.spans[*span].start as usize;
-            let places = network.trunk.iter().flat_map(|layer| [&layer.weight, &layer.bias]);
-            places.filter(|place| place.column.is_some()).any(|place| place.flat.start == start)
-        };
-        self.parameters.extract(&flat, &spans.into_iter().filter(is_shared).collect::<Vec<_>>())
+        let mut flat = vec![T::default(); self.parameters.flat.numel()];
+        self.scaled_through_trunk(&mut flat);
+        let mut sum = Tensor::zeros([network.columns as i64], (T::KIND, Device::Cpu));
+        let to = numbers_mut(&mut sum);
+        for place in network.trunk.iter().flat_map(|layer| [&layer.weight, &layer.bias]) {
+            if let Some(column) = place.column {
+                to[column..column + place.flat.len()].copy_from_slice(&flat[place.flat.clone()]);
+            }
+        }
+        sum
     }
 
     fn pull_back(&mut self, shared: Shared, heads: &[f64]) -> Tensor {

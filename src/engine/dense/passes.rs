@@ -150,8 +150,8 @@ impl Network {
         room.head_gradients = gradients;
     }
 
-    /// The gradients of the trunk into `to`, the flat buffer or (with `columns`) a row of the Jacobian; from `room.back` of the
-    /// last layer, the gradient by its linear part, downwards.
+    /// The gradients of the trunk into the flat buffer: from `room.back` of the last layer, the gradient by its linear part,
+    /// downwards.
     pub fn trunk_back<T: Number>(&self, weights: &[T], x: &[T], room: &mut Workspace<T>, flat: &mut [T]) {
         let Some(lowest) = self.lowest() else { return };
         for at in (lowest..self.trunk.len()).rev() {
