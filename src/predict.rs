@@ -90,14 +90,15 @@ fn plain(name: &str, output: &Tensor) -> TaskFacts {
 fn check_shapes(outputs: &[Tensor], facts: &[TaskFacts], rows: i64, place: &str) -> Result<()> {
     for (output, facts) in outputs.iter().zip(facts) {
         let (shape, width) = (output.size(), facts.form.width());
-        if shape != [rows, width] && !(width == 1 && shape == [rows]) {
-            return Err(Mistake::new(
-                place,
-                format!("its output {} has shape {shape:?} for {rows} rows, expected [{rows}, {width}]", facts.name),
-            )
-            .remedy("a model's outputs are [N] or [N, width]")
-            .into());
+        if shape == [rows, width] || (width == 1 && shape == [rows]) {
+            continue;
         }
+        let what = format!("its output {} has shape {shape:?} for {rows} rows, expected [{rows}, {width}]", facts.name);
+        let remedy = match shape.len() {
+            0..=2 => "a model's outputs are [N] or [N, width]",
+            _ => "a CSV has no place for an output of every position: read the module with a program of your own",
+        };
+        return Err(Mistake::new(place, what).remedy(remedy).into());
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Binary cross-entropy on logits, column by column.
 
-use super::{Form, Loss, Target, assert_cell_by_cell, constant, non_negative_list, weighted_sum};
+use super::{Form, Loss, Target, assert_cell_by_cell, non_negative_list, per_column, weighted_sum};
 use crate::error::BadSetting;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,13 +36,13 @@ impl Loss for BinaryCrossEntropy {
 
     fn total(&self, output: &Tensor, target: &Target) -> Tensor {
         assert_cell_by_cell(output, target);
-        let positive_weight = self.positive_weight.as_ref().map(|weights| constant(weights, output)); // [columns]
+        let positive_weight = self.positive_weight.as_ref().map(|weights| per_column(weights, output)); // [columns, 1, …]
         let loss = |reduction| {
             output.binary_cross_entropy_with_logits(&target.values, None, positive_weight.as_ref(), reduction)
         };
         match &target.weights {
             None => loss(Reduction::Sum),
-            Some(weights) => weighted_sum(&loss(Reduction::None), weights), // [N, columns]
+            Some(weights) => weighted_sum(&loss(Reduction::None), weights), // [N, columns, …]
         }
     }
 }

@@ -1,17 +1,17 @@
 //! Cross-entropy over classes.
 
-use super::{Form, Loss, Target, constant, exact, host_sum, non_negative_list, weighted_sum};
+use super::{Form, Loss, NO_CLASS, Target, exact, host_sum, non_negative_list, weighted_sum};
 use crate::error::BadSetting;
-use crate::tasks::NO_CLASS;
 use schemars::JsonSchema;
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
-use tch::{Reduction, Tensor};
+use tch::{Kind, Reduction, Tensor};
 
 /// Cross-entropy between one of several classes and the outputs' softmax, `torch.nn.CrossEntropyLoss`.
 ///
 /// With logits `x` `[N, C]`, classes `y` `[N]`, row weights `r`, class weights `w` and smoothing `ε`:
-/// `total = Σ_n r_n [(1-ε) w_{y_n} (-log p_n[y_n]) + ε/C Σ_c w_c (-log p_n[c])]`, `normalizer = Σ_n r_n w_{y_n}`.
+/// `total = Σ_n r_n [(1-ε) w_{y_n} (-log p_n[y_n]) + ε/C Σ_c w_c (-log p_n[c])]`, `normalizer = Σ_n r_n w_{y_n}`. Of dense
+/// logits `[N, C, …positions]` and classes `[N, …positions]`, `n` runs over the labelled positions.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CrossEntropy {
@@ -51,24 +51,33 @@ impl Loss for CrossEntropy {
 
     fn total(&self, output: &Tensor, target: &Target) -> Tensor {
         assert_eq!(output.size()[1], self.classes, "outputs and classes differ in number");
-        let class_weights = self.class_weights.as_ref().map(|weights| constant(weights, output)); // [C]
+        let class_weights = self.class_weights.as_ref().map(|weights| Tensor::from_slice(weights)); // [C]
+        let class_weights = class_weights.map(|weights| weights.to_kind(output.kind()).to_device(output.device()));
+        let classes = target.values.to_kind(Kind::Int64); // [N, …positions]
         let loss = |reduction| {
-            output.cross_entropy_loss(&target.values, class_weights.as_ref(), reduction, NO_CLASS, self.label_smoothing)
+            output.cross_entropy_loss(&classes, class_weights.as_ref(), reduction, NO_CLASS, self.label_smoothing)
         };
         match &target.weights {
             None => loss(Reduction::Sum),
-            Some(weights) => weighted_sum(&loss(Reduction::None), weights), // [N]
+            Some(weights) => weighted_sum(&loss(Reduction::None), weights), // [N, …positions]
         }
     }
 
     fn normalizer(&self, target: &Target) -> f64 {
+        let labelled = target.labelled_positions();
         let Some(class_weights) = &self.class_weights else {
-            return target.weights.as_ref().map_or_else(|| target.values.numel() as f64, host_sum);
+            return match (&target.weights, labelled) {
+                (None, None) => target.values.numel() as f64,
+                (None, Some(labelled)) => host_sum(&labelled),
+                (Some(weights), None) => host_sum(weights),
+                (Some(weights), Some(labelled)) => host_sum(&(weights * labelled)),
+            };
         };
-        // An unlabelled row has weight 0, so its class number only has to be a valid index.
-        let class = target.values.clamp_min(0); // [N]
+        // What has no label weighs 0, so its class number only has to be a valid index.
+        let class = target.values.clamp_min(0).to_kind(Kind::Int64); // [N, …positions]
         let table = Tensor::from_slice(class_weights).to_kind(exact(class.device())).to_device(class.device()); // [C]
-        let of_row = table.index_select(0, &class); // [N]
+        let of_row = table.index_select(0, &class.view(-1)).view_as(&class); // [N, …positions]
+        let of_row = labelled.map_or_else(|| of_row.shallow_clone(), |labelled| &of_row * labelled);
         match &target.weights {
             None => host_sum(&of_row),
             Some(weights) => host_sum(&(of_row * weights)),

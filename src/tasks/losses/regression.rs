@@ -64,6 +64,6 @@ fn total(output: &Tensor, target: &Target, loss: impl Fn(Reduction) -> Tensor) -
     assert_cell_by_cell(output, target);
     match &target.weights {
         None => loss(Reduction::Sum),
-        Some(weights) => weighted_sum(&loss(Reduction::None), weights), // [N, columns]
+        Some(weights) => weighted_sum(&loss(Reduction::None), weights), // [N, columns, …]
     }
 }

@@ -28,10 +28,12 @@ use crate::tasks::NO_CLASS;
 //                 ("mse", F.mse_loss), ("l1", F.l1_loss), ("huber", F.huber_loss),
 //                 ("huber 0.4", lambda a, b, **k: F.huber_loss(a, b, delta=0.4, **k))]:
 //     show(name, f(x, v)); show(name + " cells", (m * f(x, v, reduction="none")).sum() / m.sum())
+// cosine, m1 = lambda: 1 - (x * v).sum(1) / x.norm(dim=1) / v.norm(dim=1), m.amin(1)
+// show("cosine", cosine().mean()); show("cosine cells", (m1 * cosine()).sum() / m1.sum())
 // show("value", x.mean()); show("value cells", (m * x).sum() / m.sum())
 
 /// YAML, whether rows have weights and missing labels, the loss, the gradient's product with 1, 4, 9, … 225.
-const GOLDEN: [(&str, bool, f64, f64); 22] = [
+const GOLDEN: [(&str, bool, f64, f64); 24] = [
     ("{name: cross_entropy, classes: 3}", false, 1.18115676199046, 1.43732945019295),
     ("{name: cross_entropy, classes: 3}", true, 0.61323278061653, 1.43573560939537),
     ("{name: cross_entropy, classes: 3, class_weights: [1, 2, 0.5]}", false, 1.05383386775959, 5.58138680170433),
@@ -62,6 +64,8 @@ const GOLDEN: [(&str, bool, f64, f64); 22] = [
     ("{name: huber}", true, 0.61333333333333, -21.39166666666666),
     ("{name: huber, delta: 0.4}", false, 0.37, 6.91333333333333),
     ("{name: huber, delta: 0.4}", true, 0.31875, -3.70833333333333),
+    ("{name: cosine}", false, 0.86159177168911, -57.2443338748012),
+    ("{name: cosine}", true, 1.0, -191.31779844018695),
     ("{name: value}", false, 0.36, 82.66666666666666),
     ("{name: value}", true, -0.00833333333333, 93.45833333333333),
 ];
@@ -90,7 +94,7 @@ fn target(form: Form, weighted: bool, kind: Kind) -> Target {
     }
 }
 
-fn parse(yaml: &str) -> Result<LossKind, String> {
+pub(super) fn parse(yaml: &str) -> Result<LossKind, String> {
     serde_yaml::from_str(yaml).map_err(|error| crate::registry::unpack(&error.to_string()).what)
 }
 
@@ -98,7 +102,7 @@ fn columns(form: Form) -> i64 {
     if matches!(form, Form::Classes(_)) { 1 } else { 3 }
 }
 
-fn assert_near(left: f64, right: f64, tolerance: f64, place: &str) {
+pub(super) fn assert_near(left: f64, right: f64, tolerance: f64, place: &str) {
     assert!((left - right).abs() <= tolerance * right.abs().max(1.0), "{place}: {left} is not {right}");
 }
 
@@ -183,6 +187,7 @@ fn settings_that_do_not_fit_each_other_name_their_path() {
         ("{name: cross_entropy, classes: 2, class_weights: [1]}", 1, "class_weights"),
         ("{name: cross_entropy, classes: 2, class_weights: [0, 0]}", 1, "class_weights"),
         ("{name: binary_cross_entropy, positive_weight: [1, 2]}", 1, "positive_weight"),
+        ("{name: cosine}", 1, "name"),
     ] {
         assert_eq!(parse(yaml).unwrap().check(columns).unwrap_err().path, path, "{yaml}");
     }

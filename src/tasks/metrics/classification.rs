@@ -34,18 +34,17 @@ impl Counted {
 
 impl Accumulator for Counted {
     fn add(&mut self, rows: &Rows) {
+        if let Some(decisions) = rows.decisions() {
+            let counts = &mut self.columns[0];
+            return decisions.for_each(|it| counts.add(it.label, it.predicted, it.weight));
+        }
         for (outputs, cells) in rows.iter() {
             for cell in cells {
                 let predicted = match self.form {
                     Form::Classes(_) => highest(outputs),
                     _ => usize::from(outputs[cell.column] > 0.0),
                 };
-                let (label, counts) = (cell.label as usize, &mut self.columns[cell.column]);
-                counts.truth[label] += cell.weight;
-                counts.predicted[predicted] += cell.weight;
-                if label == predicted {
-                    counts.hit[label] += cell.weight;
-                }
+                self.columns[cell.column].add(cell.label as usize, predicted, cell.weight);
             }
         }
     }
@@ -61,6 +60,14 @@ fn highest(outputs: &[f64]) -> usize {
 }
 
 impl Counts {
+    fn add(&mut self, label: usize, predicted: usize, weight: f64) {
+        self.truth[label] += weight;
+        self.predicted[predicted] += weight;
+        if label == predicted {
+            self.hit[label] += weight;
+        }
+    }
+
     fn total(&self) -> f64 {
         self.truth.iter().sum()
     }
@@ -71,6 +78,11 @@ impl Counts {
 
     fn f1(&self, class: usize) -> Option<f64> {
         ratio(2.0 * self.hit[class], self.truth[class] + self.predicted[class])
+    }
+
+    /// Rows of the class that are predicted so, among those of the class and those predicted so.
+    fn iou(&self, class: usize) -> Option<f64> {
+        ratio(self.hit[class], self.truth[class] + self.predicted[class] - self.hit[class])
     }
 
     fn classes(&self) -> std::ops::Range<usize> {
@@ -107,4 +119,13 @@ pub(super) fn f1_micro(columns: &[Counts]) -> Option<f64> {
     (sum(Counts::total) > 0.0).then(|| {
         ratio(2.0 * sum(|counts| counts.hit[1]), sum(|counts| counts.truth[1] + counts.predicted[1])).unwrap_or(0.0)
     })
+}
+
+/// `jaccard_score(average="macro")`, see [`f1_macro`]. LibMTL's is a mean over all classes, and so no number where one
+/// occurs neither in labels nor in predictions.
+pub(super) fn iou(columns: &[Counts]) -> Option<f64> {
+    match columns {
+        [counts] => mean(counts.classes().map(|class| counts.iou(class))),
+        _ => mean(columns.iter().map(|counts| (counts.total() > 0.0).then(|| counts.iou(1).unwrap_or(0.0)))),
+    }
 }

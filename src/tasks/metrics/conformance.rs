@@ -122,6 +122,74 @@ fn the_cut_into_batches_changes_no_bit() {
     }
 }
 
+/// The 14 rows as `[N, C, …]` of `shape` `[N, …positions]`.
+fn dense(rows: &Tensor, shape: &[i64]) -> Tensor {
+    let whole: Vec<i64> = shape.iter().copied().chain(rows.size().get(1).copied()).collect();
+    let rows = rows.view(&whole[..]);
+    if whole.len() > shape.len() { rows.movedim_int(-1, 1) } else { rows }
+}
+
+#[test]
+fn every_position_of_a_dense_output_is_a_row() {
+    for (metric, form) in every() {
+        for weighted in [false, true] {
+            let (output, target) = example(form, weighted, Kind::Float);
+            let output = output * 0.1; // sums that round
+            let plain = value(metric, form, &output, &target);
+            for shape in [&[2, 7][..], &[14, 1], &[1, 2, 7], &[7, 1, 2]] {
+                let values = dense(&target.values, shape);
+                let values = if form == Form::Classes(3) { values.to_kind(Kind::Int8) } else { values };
+                let weights = target.weights.as_ref().map(|weights| dense(weights, shape));
+                let case = format!("{} {form:?} {shape:?}", metric.name());
+                let (output, target) = (dense(&output, shape), Target { values, weights });
+                assert_eq!(value(metric, form, &output, &target), plain, "{case}");
+                let labelled = match (form, weighted) {
+                    (_, false) => 14,
+                    (Form::Binary(3) | Form::Real(2), true) => continue,
+                    (_, true) => 8,
+                };
+                let by_position = |row| target.narrow(row, 1).labelled_rows();
+                if shape[0] == 14 {
+                    assert_eq!((0..14).map(by_position).sum::<i64>(), labelled, "{case}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn dense_labels_may_lack_classes_and_share_a_mask() {
+    for metric in [MetricKind::Accuracy, MetricKind::Iou, MetricKind::Auc] {
+        let (output, target) = example(Form::Classes(3), true, Kind::Double);
+        let ones = target.weights.as_ref().expect("weighted").gt(0.0).to_kind(Kind::Double);
+        let known = value(metric, Form::Classes(3), &output, &Target { weights: Some(ones), ..target.narrow(0, 14) });
+        let bare = Target { values: dense(&target.values, &[2, 7]), weights: None };
+        assert_eq!(value(metric, Form::Classes(3), &dense(&output, &[2, 7]), &bare), known, "{}", metric.name());
+        assert_eq!(bare.labelled_rows(), 2);
+    }
+    for (metric, form) in every().filter(|(_, form)| matches!(form, Form::Binary(3) | Form::Real(2))) {
+        let (output, target) = example(form, false, Kind::Double);
+        let mask = example(Form::Real(1), true, Kind::Double).1.weights.expect("weighted"); // [14, 1]
+        let target = |weights| Target { values: dense(&target.values, &[2, 7]), weights: Some(weights) };
+        let shared = target(dense(&mask, &[2, 7]));
+        let each = target(dense(&mask.expand([14, form.width()], false).contiguous(), &[2, 7]));
+        let of = |target| value(metric, form, &dense(&output, &[2, 7]), target);
+        assert!(of(&each).is_some() && of(&each) == of(&shared), "{} {form:?}", metric.name());
+    }
+}
+
+#[test]
+fn a_direction_that_is_not_there_is_half_right() {
+    let labels = Tensor::from_slice(&[1.0, 0.0, 0.0, 3.0, 0.0, 0.0, -2.0, -2.0]).view([4, 2]);
+    let outputs = Tensor::from_slice(&[5.0, 0.0, 0.0, 0.0, 7.0, 7.0, 1.0, 1.0]).view([4, 2]);
+    let target = Target { values: labels, weights: None };
+    let of = |metric| value(metric, Form::Real(2), &outputs, &target);
+    // 0, 90 (no output), nothing (no label), 180
+    assert_eq!(of(MetricKind::AngleMedian), Some(90.0));
+    assert_eq!(of(MetricKind::AngleMean), Some(90.0));
+    assert_eq!(of(MetricKind::AngleWithin11), Some(1.0 / 3.0));
+}
+
 #[test]
 fn perfect_outputs_are_best() {
     for (metric, form) in every() {

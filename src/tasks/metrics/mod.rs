@@ -1,14 +1,18 @@
 //! What is measured on whole splits, exactly: an accumulator sees every batch, the value comes at the end.
 //!
 //! The values are scikit-learn's with `sample_weight`. A cell of weight 0 counts as a cell without a label: it is not
-//! there. Every sum runs over the rows in their order, so that the way a split is cut into batches changes nothing.
+//! there. Every sum runs over the rows in their order, so that the way a split is cut into batches changes nothing. Of dense
+//! outputs `[N, width, …positions]` every position is a row.
 
 use super::{Form, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+mod angle;
 mod classification;
+mod directions;
+mod positions;
 mod ranking;
 mod regression;
 mod rows;
@@ -20,7 +24,7 @@ pub trait Accumulator {
     /// Takes in a batch that is on the host already, so that several metrics share one transfer.
     fn add(&mut self, rows: &Rows);
 
-    /// Takes in a batch: `output` is `[N, width]` (logits, or values in the label's own unit).
+    /// Takes in a batch: `output` is `[N, width, …positions]` (logits, or values in the label's own unit).
     fn update(&mut self, output: &Tensor, target: &Target) {
         self.add(&Rows::read(output, target));
     }
@@ -56,11 +60,30 @@ pub enum MetricKind {
     Rmse,
     /// Share of the label's variance that is explained (R²). Several columns: mean over columns.
     R2,
+    /// Intersection over union, the Jaccard index: of the rows that are of a class or taken for it, the share that is both;
+    /// mean over the classes that occur. Several binary columns: mean over columns of the positive class's.
+    Iou,
+    /// Mean of the absolute error divided by the label's absolute value, over labels that are not 0. Several columns: mean
+    /// over columns.
+    RelativeError,
+    /// Mean angle between output and label, in degrees. The columns are the components of a direction.
+    AngleMean,
+    /// Median angle between output and label, in degrees.
+    AngleMedian,
+    /// Share of outputs less than 11.25 degrees off.
+    #[serde(rename = "angle_within_11")]
+    AngleWithin11,
+    /// Share of outputs less than 22.5 degrees off.
+    #[serde(rename = "angle_within_22")]
+    AngleWithin22,
+    /// Share of outputs less than 30 degrees off.
+    #[serde(rename = "angle_within_30")]
+    AngleWithin30,
 }
 
 impl MetricKind {
     /// Every metric.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 16] = [
         Self::Accuracy,
         Self::BalancedAccuracy,
         Self::F1Macro,
@@ -70,6 +93,13 @@ impl MetricKind {
         Self::Mae,
         Self::Rmse,
         Self::R2,
+        Self::Iou,
+        Self::RelativeError,
+        Self::AngleMean,
+        Self::AngleMedian,
+        Self::AngleWithin11,
+        Self::AngleWithin22,
+        Self::AngleWithin30,
     ];
 
     /// The name in YAML, in records and in `select`.
@@ -84,6 +114,13 @@ impl MetricKind {
             Self::Mae => "mae",
             Self::Rmse => "rmse",
             Self::R2 => "r2",
+            Self::Iou => "iou",
+            Self::RelativeError => "relative_error",
+            Self::AngleMean => "angle_mean",
+            Self::AngleMedian => "angle_median",
+            Self::AngleWithin11 => "angle_within_11",
+            Self::AngleWithin22 => "angle_within_22",
+            Self::AngleWithin30 => "angle_within_30",
         }
     }
 
@@ -94,12 +131,25 @@ impl MetricKind {
 
     /// Whether more is better.
     pub fn higher_is_better(self) -> bool {
-        !matches!(self, Self::Mae | Self::Rmse)
+        !matches!(self, Self::Mae | Self::Rmse | Self::RelativeError | Self::AngleMean | Self::AngleMedian)
     }
 
     /// Whether the metric is defined for such labels.
     pub fn fits(self, form: Form) -> bool {
-        matches!(self, Self::Mae | Self::Rmse | Self::R2) == matches!(form, Form::Real(_))
+        match form {
+            Form::Real(columns) => self.reads_numbers() || (self.reads_directions() && columns > 1),
+            Form::Classes(_) | Form::Binary(_) => !self.reads_numbers() && !self.reads_directions(),
+        }
+    }
+
+    fn reads_numbers(self) -> bool {
+        matches!(self, Self::Mae | Self::Rmse | Self::R2 | Self::RelativeError)
+    }
+
+    /// Whether it takes the columns of a row for a direction.
+    pub(super) fn reads_directions(self) -> bool {
+        use MetricKind::{AngleMean, AngleMedian, AngleWithin11, AngleWithin22, AngleWithin30};
+        matches!(self, AngleMean | AngleMedian | AngleWithin11 | AngleWithin22 | AngleWithin30)
     }
 
     /// An empty accumulator for labels of `form`.
@@ -117,7 +167,14 @@ impl MetricKind {
             Self::AveragePrecision => Box::new(ranking::Ranked::new(form, ranking::average_precision)),
             Self::Mae => Box::new(regression::Errors::new(form, regression::mae)),
             Self::Rmse => Box::new(regression::Errors::new(form, regression::rmse)),
-            Self::R2 => Box::new(regression::Errors::new(form, regression::r2)),
+            Self::R2 => Box::new(regression::Errors::new(form, regression::Explained::default)),
+            Self::Iou => Box::new(classification::Counted::new(form, classification::iou)),
+            Self::RelativeError => Box::new(regression::Errors::new(form, regression::relative_error)),
+            Self::AngleMean => Box::new(directions::Averaged::new(|degrees| degrees)),
+            Self::AngleMedian => Box::new(directions::Median::default()),
+            Self::AngleWithin11 => Box::new(directions::Averaged::new(|degrees| f64::from(degrees < 11.25))),
+            Self::AngleWithin22 => Box::new(directions::Averaged::new(|degrees| f64::from(degrees < 22.5))),
+            Self::AngleWithin30 => Box::new(directions::Averaged::new(|degrees| f64::from(degrees < 30.0))),
         };
         Box::new(Guarded { inner, broken: false })
     }
