@@ -6,18 +6,36 @@ use crate::tensor_file;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 
+mod arrays;
+mod augment;
 mod csv;
+mod held_out;
+mod idx;
+mod images;
+mod labels;
 mod loader;
+mod multi_mnist;
 mod no_rows;
+mod prefetch;
+mod prepare;
+mod scenes;
 mod slice;
 mod synthetic;
 
 pub use self::csv::*;
+pub use arrays::{ArrayRows, Arrays, Channels, Inputs};
+pub use augment::{Augmentation, Draw};
+pub use held_out::HeldOut;
+pub use idx::{Idx, IdxRows};
+pub use images::{Fit, Images};
 pub use loader::*;
+pub use multi_mnist::MultiMnist;
 pub use no_rows::*;
+pub use prepare::{Pixels, Preparation};
+pub use scenes::Scenes;
 pub use slice::Slice;
 pub use synthetic::*;
 
@@ -81,9 +99,18 @@ pub struct Dataset {
     pub features: Features,
     /// Per task: how its regression labels were standardised, if they were.
     pub standardizations: Vec<Option<Standardization>>,
+    /// The run's, in which rows are read.
+    pub precision: Kind,
+    /// How training images change at random, if they do.
+    pub augmentation: Option<Augmentation>,
 }
 
 impl Dataset {
+    /// How its rows are read.
+    pub fn preparation(&self) -> Preparation {
+        Preparation { precision: self.precision, pixels: self.features.pixels.clone() }
+    }
+
     /// A number that tells this data from any other: the first bytes of a hash over all rows of all splits.
     pub fn fingerprint(&self) -> i64 {
         let mut hash = Sha256::new();
@@ -116,11 +143,14 @@ impl Dataset {
     }
 }
 
-/// How the columns of a file become the model's input, column by column. Travels inside `model.pt`.
+/// How the columns of a file become the model's input, column by column, or images their numbers. Travels inside `model.pt`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Features {
     /// In the order in which they fill the input's columns.
     pub columns: Vec<Column>,
+    /// Of images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<Pixels>,
 }
 
 impl Features {
@@ -130,9 +160,21 @@ impl Features {
             .iter()
             .map(|column| match column {
                 Column::Numeric { .. } => 1,
+                Column::Categorical { indices: true, .. } => 1,
                 Column::Categorical { levels, .. } => levels.len() as i64,
             })
             .sum()
+    }
+
+    /// Of each of the input's columns: the number of levels, where it holds indices of categories. Empty if none does.
+    pub fn levels(&self) -> Vec<Option<i64>> {
+        let levels = |column: &Column| match column {
+            Column::Categorical { indices: true, levels, .. } => vec![Some(levels.len() as i64)],
+            Column::Categorical { levels, .. } => vec![None; levels.len()],
+            Column::Numeric { .. } => vec![None],
+        };
+        let all: Vec<_> = self.columns.iter().flat_map(levels).collect();
+        if all.iter().all(Option::is_none) { vec![] } else { all }
     }
 }
 
@@ -152,12 +194,15 @@ pub enum Column {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         missing: Option<f64>,
     },
-    /// A category, one-hot over the levels seen in training; an unseen level is all zeros.
+    /// A category, one-hot over the levels seen in training, or their index from 1 on; an unseen level is all zeros, or 0.
     Categorical {
         /// The header.
         name: String,
         /// The cell texts, in the order of the one-hot columns.
         levels: Vec<String>,
+        /// Whether it is one column of indices.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        indices: bool,
     },
 }
 
@@ -173,6 +218,13 @@ pub struct Request<'a> {
     pub folder: &'a Path,
     /// Statistics to apply instead of computing them from the training rows: those stored in a model.
     pub fitted: Option<(&'a Features, &'a [Option<Standardization>])>,
+    /// Whether categories are wanted as indices, not one-hot.
+    pub indices: bool,
+}
+
+/// A path of the YAML in `folder`, whole.
+fn absolute(folder: &Path, path: &Path) -> PathBuf {
+    std::path::absolute(folder.join(path)).unwrap_or_else(|_| folder.join(path))
 }
 
 /// A source of data.
@@ -192,6 +244,11 @@ registry! {
     pub Data as dyn Source {
         "synthetic" => Synthetic,
         "csv" => Csv,
+        "idx" => Idx,
+        "multi_mnist" => MultiMnist,
+        "images" => Images,
+        "arrays" => Arrays,
+        "scenes" => Scenes,
         "none" => NoRows,
     }
 }

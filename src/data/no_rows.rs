@@ -45,6 +45,8 @@ impl Source for NoRows {
             test: None,
             features: Features::default(),
             standardizations: request.tasks.iter().map(|_| None).collect(),
+            precision: request.precision,
+            augmentation: None,
         })
     }
 

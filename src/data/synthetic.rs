@@ -99,7 +99,15 @@ impl Source for Synthetic {
         }
         let group = |rows: Rows| vec![rows.group(request, &features, &standardizations)];
         let (validation, test) = (draw(1, self.validation).map(group), draw(2, self.test).map(group));
-        Ok(Dataset { train: group(train), validation, test, features: features.clone(), standardizations })
+        Ok(Dataset {
+            train: group(train),
+            validation,
+            test,
+            features: features.clone(),
+            standardizations,
+            precision: request.precision,
+            augmentation: None,
+        })
     }
 
     fn absolute(&self, _folder: &Path) -> Data {
@@ -155,7 +163,7 @@ impl Synthetic {
 
     fn plain_features(&self) -> Features {
         let column = |index| Column::Numeric { name: format!("x{index}"), mean: 0.0, scale: 1.0, missing: None };
-        Features { columns: (0..self.features).map(column).collect() }
+        Features { columns: (0..self.features).map(column).collect(), pixels: None }
     }
 
     fn draw(&self, teachers: &Teachers, tasks: &[Task], seed: u64, split: u64, rows: u64) -> Rows {

@@ -1,27 +1,22 @@
 //! Losses and metrics of a whole split, exact.
 
-use crate::data::{Group, chunks};
+use crate::data::{Dataset, Group, chunks};
 use crate::models::{Mode, Model};
 use crate::record::Score;
 use crate::tasks::{Accumulator, Rows, Standardization, Target, Task};
 use anyhow::Result;
 use tch::{Tensor, no_grad};
 
-/// Measures every task of `tasks` on a split, `rows` rows per forward pass: per task `loss`, then its metrics; last
-/// `total/loss`, the sum of the losses. `standardizations` are undone before a metric sees outputs and labels.
+/// Measures every task of `tasks` on a split of `dataset`, `rows` rows per forward pass: per task `loss`, then its metrics;
+/// last `total/loss`, the sum of the losses. Standardisations are undone before a metric sees outputs and labels.
 ///
 /// # Errors
 /// The model cannot take the rows.
-pub fn measure(
-    model: &dyn Model,
-    tasks: &[Task],
-    standardizations: &[Option<Standardization>],
-    split: &[Group],
-    rows: i64,
-) -> Result<Vec<Score>> {
+pub fn measure(model: &dyn Model, tasks: &[Task], dataset: &Dataset, split: &[Group], rows: i64) -> Result<Vec<Score>> {
+    let (standardizations, preparation) = (&dataset.standardizations, dataset.preparation());
     no_grad(|| {
         let mut tallies: Vec<Tally> = tasks.iter().map(Tally::new).collect();
-        for group in chunks(split, rows) {
+        for group in chunks(split, rows, &preparation) {
             let outputs = model.forward(&group.inputs, &group.tasks, Mode::Evaluate)?;
             for ((&task, target), output) in group.tasks.iter().zip(&group.targets).zip(outputs) {
                 tallies[task].update(&tasks[task], standardizations[task].as_ref(), &output, target);

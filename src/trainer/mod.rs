@@ -313,7 +313,7 @@ impl<'a> Trainer<'a> {
     /// The model cannot take the rows.
     pub fn measure(&self, split: &[Group]) -> Result<Vec<Score>> {
         let rows = self.plan.evaluate.batch_size as i64;
-        measure(self.model, self.tasks, &self.dataset.standardizations, split, rows)
+        measure(self.model, self.tasks, self.dataset, split, rows)
     }
 
     /// The reason why training ends here, if it does.

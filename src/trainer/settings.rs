@@ -30,6 +30,10 @@ pub struct TrainSettings {
     pub drop_last: bool,
     /// What happens when tasks with their own inputs have different numbers of rows.
     pub combine: Combine,
+    /// Steps made ready ahead by a thread of its own, where rows are wide (images): 0 for none. Changes nothing but memory and
+    /// speed.
+    #[serde(with = "crate::settings::Count")]
+    pub prefetch: u64,
     /// Scale the gradient down to this norm when it is longer (`torch.nn.utils.clip_grad_norm_`).
     #[serde(with = "crate::settings::optional::Positive", skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
@@ -46,6 +50,7 @@ impl Default for TrainSettings {
             shuffle: true,
             drop_last: false,
             combine: Combine::default(),
+            prefetch: 1,
             clip_norm: None,
         }
     }

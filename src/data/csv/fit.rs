@@ -13,7 +13,7 @@ const MOST_LEVELS: usize = 10_000;
 
 /// A file that has been read: inputs first, then the labels of each of its tasks, then the weight.
 #[derive(Debug)]
-pub(super) struct Loaded {
+pub(in crate::data) struct Loaded {
     pub table: Table,
     /// Task -> the table's column that holds its first label.
     pub labels: HashMap<usize, usize>,
@@ -52,7 +52,12 @@ fn moments(values: impl Iterator<Item = f64> + Clone) -> Option<(f64, f64)> {
 }
 
 /// How each input column becomes features, from the training rows of all files together.
-pub(super) fn features(inputs: &[Input], train: &[&Loaded], standardize: bool) -> Result<Features, Mistake> {
+pub(super) fn features(
+    inputs: &[Input],
+    train: &[&Loaded],
+    standardize: bool,
+    indices: bool,
+) -> Result<Features, Mistake> {
     let columns = inputs.iter().enumerate().map(|(index, input)| {
         let name = input.name.clone();
         if input.categorical {
@@ -62,7 +67,7 @@ pub(super) fn features(inputs: &[Input], train: &[&Loaded], standardize: bool) -
                 let what = format!("holds {} different texts: a category may have {MOST_LEVELS}", levels.len());
                 return Err(Mistake::new(place, what).remedy("take it out of `categorical` or of `inputs`"));
             }
-            return Ok(Column::Categorical { name, levels: levels.into_iter().cloned().collect() });
+            return Ok(Column::Categorical { name, levels: levels.into_iter().cloned().collect(), indices });
         }
         let present = train.iter().flat_map(|file| file.train(index)).filter(|value| !value.is_nan());
         let place = || format!("{}, column \"{name}\"", train[0].table.path.display());
@@ -76,11 +81,15 @@ pub(super) fn features(inputs: &[Input], train: &[&Loaded], standardize: bool) -
         let (mean, scale) = if standardize { (mean, scale) } else { (0.0, 1.0) };
         Ok(Column::Numeric { name, mean, scale, missing })
     });
-    Ok(Features { columns: columns.collect::<Result<_, _>>()? })
+    Ok(Features { columns: columns.collect::<Result<_, _>>()?, pixels: None })
 }
 
 /// How the labels of a task are standardised, from its labelled training rows.
-pub(super) fn standardization(index: usize, task: &Task, file: &Loaded) -> Result<Option<Standardization>, Mistake> {
+pub(in crate::data) fn standardization(
+    index: usize,
+    task: &Task,
+    file: &Loaded,
+) -> Result<Option<Standardization>, Mistake> {
     if !task.standardize || !matches!(task.form, Form::Real(_)) {
         return Ok(None);
     }
@@ -120,6 +129,14 @@ pub(super) fn inputs(features: &Features, table: &Table, rows: &[usize], precisi
                 matrix.select(1, start).copy_(&Tensor::from_slice(&values));
                 start += 1;
             }
+            Column::Categorical { levels, indices: true, .. } => {
+                let position: HashMap<&String, f64> = levels.iter().zip((1i32..).map(f64::from)).collect();
+                let recoded: Vec<f64> =
+                    table.levels[index].iter().map(|level| position.get(level).copied().unwrap_or(0.0)).collect();
+                let values: Vec<f64> = rows.iter().map(|row| recoded[raw[*row] as usize]).collect();
+                matrix.select(1, start).copy_(&Tensor::from_slice(&values));
+                start += 1;
+            }
             Column::Categorical { levels, .. } => {
                 let position: HashMap<&String, i64> = levels.iter().zip(0..).collect();
                 let recoded: Vec<i64> =
@@ -137,7 +154,7 @@ pub(super) fn inputs(features: &Features, table: &Table, rows: &[usize], precisi
 }
 
 /// The labels of some rows.
-pub(super) fn target(
+pub(in crate::data) fn target(
     index: usize,
     task: &Task,
     file: &Loaded,

@@ -1,9 +1,10 @@
-//! Rows from delimited text files: `.csv`, `.tsv`, either also as `.gz`.
+//! Rows from tables: `.csv`, `.tsv`, either also as `.gz`, and `.parquet`.
 
-mod fit;
+pub(super) mod fit;
 mod inputs;
-mod split;
-mod table;
+mod parquet;
+pub(super) mod split;
+pub(super) mod table;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +24,8 @@ use std::path::Path;
 use table::{Opened, Role, Wanted};
 use tch::{Kind, Tensor};
 
-/// Rows from files with a header line: `.csv` (commas), `.tsv` (tabs), either also as `.csv.gz`, `.tsv.gz`.
+/// Rows from files with a header line: `.csv` (commas), `.tsv` (tabs), either also as `.csv.gz`, `.tsv.gz`; or from `.parquet`
+/// files, where Polytask was built with `--features parquet` (mistakes count their rows as lines, the header as line 1).
 ///
 /// Each split is a PATH, or a share of a file's rows, `{file: PATH, fraction: 0.5}`, or, for tasks with their own inputs,
 /// one of these per task: `{TASK: …, TASK: …}`. Shares of one file are drawn by the seed and are disjoint. A split that is
@@ -57,7 +59,8 @@ pub struct Csv {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
     /// Names or patterns of the inputs that hold categories: one feature per text seen in training, 1 where the cell holds
-    /// it. A text not seen in training is all zeros; an empty cell is a text of its own.
+    /// it. A text not seen in training is all zeros; an empty cell is a text of its own. The backbone tabular reads their
+    /// indices instead.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub categorical: Vec<String>,
     /// Bring every numeric input to mean 0 and (population) standard deviation 1 over the training rows.
@@ -95,7 +98,7 @@ impl Source for Csv {
         let train: Vec<&Loaded> = files.iter().filter(|file| !file.rows[0].is_empty()).collect();
         let features = match request.fitted {
             Some((features, _)) => features.clone(),
-            None => fit::features(&inputs, &train, self.standardize)?,
+            None => fit::features(&inputs, &train, self.standardize, request.indices)?,
         };
         let [Some(train_pieces), _, _] = &plan.splits else { unreachable!("a plan has a training split") };
         let standardizations = match request.fitted {
@@ -108,7 +111,15 @@ impl Source for Csv {
         };
         let train = build(0)?.expect("a plan has a training split");
         check_labelled(&train, train_pieces, &files, tasks)?;
-        Ok(Dataset { train, validation: build(1)?, test: build(2)?, features, standardizations })
+        Ok(Dataset {
+            train,
+            validation: build(1)?,
+            test: build(2)?,
+            features,
+            standardizations,
+            precision: request.precision,
+            augmentation: None,
+        })
     }
 
     fn absolute(&self, folder: &Path) -> Data {
@@ -263,7 +274,7 @@ pub fn read_inputs(path: &Path, features: Option<&Features>, precision: Kind) ->
     let raw = |name: &String| super::Column::Numeric { name: name.clone(), mean: 0.0, scale: 1.0, missing: None };
     let features = match features {
         Some(features) => features.clone(),
-        None => Features { columns: opened.header.iter().map(raw).collect() },
+        None => Features { columns: opened.header.iter().map(raw).collect(), pixels: None },
     };
     let inputs = inputs::fitted(&features);
     let wanted: Vec<Wanted> = inputs.iter().map(Input::wanted).collect();

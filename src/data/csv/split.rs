@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The splits in the order in which parts of one file are cut.
-pub(super) const SPLITS: [&str; 3] = ["train", "validation", "test"];
+pub(in crate::data) const SPLITS: [&str; 3] = ["train", "validation", "test"];
 
 /// A split's rows: one part for all tasks, or one per task.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -58,7 +58,7 @@ pub struct Fractions {
 }
 
 impl Part {
-    pub(super) fn file(&self) -> &Path {
+    pub(in crate::data) fn file(&self) -> &Path {
         match self {
             Part::Whole(file) | Part::Cut { file, .. } => file,
         }
@@ -110,7 +110,7 @@ impl Part {
 
 impl Files {
     /// The same with every path replaced.
-    pub(super) fn map_paths(&self, path: impl Fn(&Path) -> PathBuf) -> Self {
+    pub(in crate::data) fn map_paths(&self, path: impl Fn(&Path) -> PathBuf) -> Self {
         self.map(|part| part.at(path(part.file())))
     }
 
@@ -154,7 +154,7 @@ impl<'de> Deserialize<'de> for Files {
 
 /// The rows that one group of a split reads.
 #[derive(Debug)]
-pub(super) struct Piece {
+pub(in crate::data) struct Piece {
     /// Ascending.
     pub tasks: Vec<usize>,
     /// The file, as an index into [`Plan::files`].
@@ -163,7 +163,7 @@ pub(super) struct Piece {
 
 /// One file and how it is used by the splits.
 #[derive(Debug)]
-pub(super) struct FileUse {
+pub(in crate::data) struct FileUse {
     pub path: PathBuf,
     /// The tasks whose labels it holds, ascending.
     pub tasks: Vec<usize>,
@@ -173,7 +173,7 @@ pub(super) struct FileUse {
 
 /// All files, and the pieces of each split.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(in crate::data) struct Plan {
     pub files: Vec<FileUse>,
     pub splits: [Option<Vec<Piece>>; 3],
 }

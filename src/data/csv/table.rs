@@ -1,5 +1,6 @@
 //! One delimited file, read in one pass into numbers, column by column.
 
+use super::parquet;
 use crate::error::{Mistake, nearest};
 use crate::files;
 use crate::tasks::{Form, Task};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// What the cells of a column stand for.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Role<'a> {
+pub(in crate::data) enum Role<'a> {
     /// A finite number; an empty cell is `NaN` where it may be missing, else a mistake.
     Number { may_miss: bool },
     /// A text, stored as its index into [`Table::levels`].
@@ -27,14 +28,14 @@ pub(super) enum Role<'a> {
 
 /// A column to read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'a> {
+pub(in crate::data) struct Wanted<'a> {
     pub name: &'a str,
     pub role: Role<'a>,
 }
 
 /// The columns that were wanted, in their order.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(in crate::data) struct Table {
     pub path: PathBuf,
     pub rows: usize,
     /// Per wanted column, one number per row.
@@ -44,16 +45,16 @@ pub(super) struct Table {
 }
 
 /// A file whose header has been read.
-pub(super) struct Opened {
+pub(in crate::data) struct Opened {
     pub path: PathBuf,
     pub header: Vec<String>,
     reader: Reader<Box<dyn Read>>,
 }
 
 impl Opened {
-    /// Opens `.csv`, `.tsv` (tabs), either also as `.gz`, and reads the header.
+    /// Opens `.csv`, `.tsv` (tabs), either also as `.gz`, or `.parquet`, and reads the header.
     pub fn new(path: &Path) -> Result<Self> {
-        let source = source(path).map_err(|error| files::unreadable(path, &error))?;
+        let source = source(path)?;
         let mut reader = ReaderBuilder::new()
             .delimiter(if kind(path).0 == "tsv" { b'\t' } else { b',' })
             .buffer_capacity(1 << 18)
@@ -231,8 +232,12 @@ fn kind(path: &Path) -> (String, bool) {
     }
 }
 
-fn source(path: &Path) -> io::Result<Box<dyn Read>> {
-    let file = File::open(path)?;
+/// The text of a table; that of a `.parquet` file is written here.
+fn source(path: &Path) -> Result<Box<dyn Read>> {
+    let file = File::open(path).map_err(|error| files::unreadable(path, &error))?;
+    if kind(path).0 == "parquet" {
+        return Ok(Box::new(io::Cursor::new(parquet::text(path, file)?)));
+    }
     if kind(path).1 {
         return Ok(Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file))));
     }
@@ -286,14 +291,14 @@ fn quoted(text: &str) -> String {
 }
 
 /// What a column called `wrong` may have meant.
-pub(super) fn hint(wrong: &str, header: &[String]) -> String {
+pub(in crate::data) fn hint(wrong: &str, header: &[String]) -> String {
     // Of names this short, any is near any other.
     let near = nearest(wrong, header.iter().map(String::as_str)).filter(|_| wrong.chars().count() > 2);
     near.map_or_else(|| format!("its columns are {}", listed(header)), |near| format!("did you mean \"{near}\"?"))
 }
 
 /// The first few names of a list.
-pub(super) fn listed(names: &[String]) -> String {
+pub(in crate::data) fn listed(names: &[String]) -> String {
     const SHOWN: usize = 12;
     let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("\"{name}\"")).collect();

@@ -28,7 +28,7 @@ fn every_form() -> Vec<Task> {
 }
 
 fn request(tasks: &[Task], seed: u64, precision: Kind) -> Request<'_> {
-    Request { tasks, seed, precision, folder: Path::new(""), fitted: None }
+    Request { tasks, seed, precision, folder: Path::new(""), fitted: None, indices: false }
 }
 
 fn load(settings: &Synthetic, tasks: &[Task]) -> Dataset {
@@ -225,7 +225,7 @@ fn a_models_statistics_take_the_place_of_the_datas() {
     let of = |request: &Request| Synthetic { features: 2, ..small() }.load(request);
     let own = of(&request(&tasks, 1, Kind::Double)).unwrap();
     let column = |name: &str| Column::Numeric { name: name.into(), mean: 1.0, scale: 2.0, missing: None };
-    let features = Features { columns: vec![column("x0"), column("x1")] };
+    let features = Features { columns: vec![column("x0"), column("x1")], pixels: None };
     let standardizations = [Some(Standardization { mean: vec![3.0], scale: vec![0.5] })];
     let fitted = Request { fitted: Some((&features, &standardizations)), ..request(&tasks, 1, Kind::Double) };
     let data = of(&fitted).unwrap();
@@ -236,7 +236,7 @@ fn a_models_statistics_take_the_place_of_the_datas() {
     let distance = (&data.train[0].targets[0].values - (raw - 3.0) / 0.5).abs().max().double_value(&[]);
     assert!(distance < 1e-12);
 
-    let other = Features { columns: vec![column("age")] };
+    let other = Features { columns: vec![column("age")], pixels: None };
     let wrong = Request { fitted: Some((&other, &standardizations)), ..request(&tasks, 1, Kind::Double) };
     let error = of(&wrong).unwrap_err().to_string();
     assert!(error.contains("the model reads age; the data has x0, x1"), "{error}");

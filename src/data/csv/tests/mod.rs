@@ -34,7 +34,7 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 }
 
 fn request<'a>(tasks: &'a [Task], folder: &'a Path) -> Request<'a> {
-    Request { tasks, seed: 7, precision: Kind::Double, folder, fitted: None }
+    Request { tasks, seed: 7, precision: Kind::Double, folder, fitted: None, indices: false }
 }
 
 /// Loads the section `{name: csv, SETTINGS}`.
@@ -162,9 +162,30 @@ fn categories_are_one_hot_over_sorted_training_levels_and_unseen_ones_are_zeros(
         &[("a.csv", "c,n,y\nred,1,0\nblue,2,0\n,3,0\nred,4,0\n"), ("b.csv", "c,n,y\ngreen,5,0\n blue ,6,0\n")],
     );
     let levels = ["", "blue", "red"].map(String::from).to_vec();
-    assert_eq!(data.features.columns, [Column::Categorical { name: "c".into(), levels }, numeric("n", 0.0, 1.0)]);
+    assert_eq!(
+        data.features.columns,
+        [Column::Categorical { name: "c".into(), levels, indices: false }, numeric("n", 0.0, 1.0)]
+    );
     assert_eq!(x(&data.train), [0., 0., 1., 1., 0., 1., 0., 2., 1., 0., 0., 3., 0., 0., 1., 4.]);
     assert_eq!(x(data.test.as_ref().unwrap()), [0., 0., 0., 5., 0., 1., 0., 6.]);
+}
+
+#[test]
+fn categories_are_indices_from_one_on_where_a_backbone_reads_them_and_unseen_ones_are_0() {
+    let folder = folder(&[("a.csv", "c,n,y\nred,1,0\nblue,2,0\n,3,0\n"), ("b.csv", "c,n,y\ngreen,5,0\nred,6,0\n")]);
+    let tasks = [task("y", Form::Real(1))];
+    let settings = "train: a.csv, test: b.csv, categorical: [c], standardize: false";
+    let data = load(settings, &Request { indices: true, ..request(&tasks, folder.path()) }).unwrap();
+    assert_eq!(x(&data.train), [3., 1., 2., 2., 1., 3.]);
+    assert_eq!(x(data.test.as_ref().unwrap()), [0., 5., 3., 6.]);
+    assert_eq!((data.features.width(), data.features.levels()), (2, vec![Some(3), None]));
+    // It travels inside the model; what was written before there were indices reads as one-hot.
+    let text = serde_json::to_string(&data.features).unwrap();
+    assert_eq!(serde_json::from_str::<Features>(&text).unwrap(), data.features);
+    let old: Column = serde_json::from_str(r#"{"kind": "categorical", "name": "c", "levels": ["red"]}"#).unwrap();
+    assert_eq!(old, Column::Categorical { name: "c".into(), levels: vec!["red".into()], indices: false });
+    let fitted = Request { fitted: Some((&data.features, &[None])), ..request(&tasks, folder.path()) };
+    assert_eq!(x(load(settings, &fitted).unwrap().test.as_ref().unwrap()), [0., 5., 3., 6.]);
 }
 
 #[test]
@@ -309,7 +330,11 @@ fn tsv_and_gzip_go_by_their_extension() {
 fn a_fitted_model_brings_its_own_statistics() {
     let folder = folder(&[("a.csv", "c,extra,x,y\nred,?,5,8\nblue,?,7,10\n")]);
     let features = Features {
-        columns: vec![numeric("x", 1.0, 2.0), Column::Categorical { name: "c".into(), levels: vec!["red".into()] }],
+        columns: vec![
+            numeric("x", 1.0, 2.0),
+            Column::Categorical { name: "c".into(), levels: vec!["red".into()], indices: false },
+        ],
+        pixels: None,
     };
     let standardizations = [Some(Standardization { mean: vec![8.0], scale: vec![4.0] })];
     let tasks = [task("y", Form::Real(1))];
@@ -325,7 +350,10 @@ fn predictions_read_inputs_alone() {
     let folder = folder(&[("a.csv", "b,skip,a\n4,text,red\n,text,green\n"), ("raw.csv", "b,a\n4,1\n5,2\n")]);
     let column = Column::Numeric { name: "b".into(), mean: 2.0, scale: 2.0, missing: Some(8.0) };
     let levels = vec!["blue".into(), "red".into()];
-    let features = Features { columns: vec![Column::Categorical { name: "a".into(), levels }, column] };
+    let features = Features {
+        columns: vec![Column::Categorical { name: "a".into(), levels, indices: false }, column],
+        pixels: None,
+    };
     let (matrix, names) = read_inputs(&folder.path().join("a.csv"), Some(&features), Kind::Float).unwrap();
     assert_eq!(
         (matrix.kind(), matrix.size(), names),
@@ -336,7 +364,7 @@ fn predictions_read_inputs_alone() {
     assert_eq!((numbers(&matrix), names), (vec![4., 1., 5., 2.], vec!["b".to_string(), "a".to_string()]));
     let lacking = read_inputs(
         &folder.path().join("raw.csv"),
-        Some(&Features { columns: vec![numeric("bb", 0., 1.)] }),
+        Some(&Features { columns: vec![numeric("bb", 0., 1.)], pixels: None }),
         Kind::Float,
     );
     assert_eq!(

@@ -1,0 +1,173 @@
+//! Arrays as numpy writes them.
+
+use super::*;
+use crate::tasks::{Task, TaskSettings};
+use std::fs;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/arrays")
+}
+
+fn tasks(settings: &[&str]) -> Vec<Task> {
+    let task = |text: &&str| serde_yaml::from_str::<TaskSettings>(text).expect("a task").checked().expect("fits");
+    settings.iter().map(task).collect()
+}
+
+fn load(text: &str, tasks: &[Task], folder: &Path) -> Result<Dataset> {
+    let request = Request { tasks, seed: 1, precision: Kind::Float, folder, fitted: None, indices: false };
+    serde_yaml::from_str::<Data>(&format!("{{name: arrays, {text}}}"))?.load(&request)
+}
+
+fn numbers(tensor: &Tensor) -> Vec<f64> {
+    Vec::try_from(tensor.to_kind(Kind::Double).reshape([-1])).expect("numbers")
+}
+
+const WHOLE: &str = "{name: whole, loss: {name: cross_entropy, classes: 4}}";
+const REAL: &str = "{name: real, standardize: true, loss: {name: mse}}";
+const NYU: [&str; 3] = [
+    "{name: segmentation, loss: {name: cross_entropy, classes: 3}}",
+    "{name: depth, loss: {name: l1}}",
+    "{name: normal, target: [x, y, z], loss: {name: mse}}",
+];
+
+#[test]
+fn files_and_archives_give_the_same_rows() {
+    let tasks = tasks(&[WHOLE, REAL]);
+    let labels = "labels: {whole: \"all.npz:whole\", real: \"all.npz:real\"}";
+    let all =
+        |image: &str| load(&format!("train: {{inputs: \"{image}\", {labels}}}"), &tasks, &fixtures()).expect("loads");
+    let (last, first) = (all("image.npy"), all("all.npz:image"));
+    assert_eq!(last.fingerprint(), first.fingerprint());
+    let group = &last.train[0];
+    assert_eq!((group.inputs[0].1.size(), group.inputs[0].1.kind()), (vec![6, 3, 5, 7], Kind::Uint8));
+    // np.arange % 251: row 2, y 3, x 4, channel 1 is number 2 * 105 + 3 * 21 + 4 * 3 + 1.
+    assert_eq!(group.inputs[0].1.int64_value(&[2, 1, 3, 4]), 286 % 251);
+    assert_eq!(numbers(&group.targets[0].values), [0., 1., 2., 3., 0., 1.]);
+    let standardization = last.standardizations[1].as_ref().expect("standardised");
+    assert!((standardization.mean[0] - 0.25).abs() < 1e-7 && (standardization.scale[0] - 0.853_912_56).abs() < 1e-7);
+    let back = numbers(&standardization.undo(&group.targets[1].values));
+    assert!(back.iter().zip([-1., -0.5, 0., 0.5, 1., 1.5]).all(|(a, b)| (a - b).abs() < 1e-6), "{back:?}");
+    let held =
+        load(&format!("train: {{inputs: image.npy, {labels}}}, validation: 0.34"), &tasks, &fixtures()).expect("loads");
+    assert_eq!((held.train[0].rows(), held.validation.expect("a split")[0].rows()), (4, 2));
+}
+
+#[test]
+fn safetensors_and_fortran_order_are_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::copy(fixtures().join("turned.npy"), folder.path().join("x.npy")).expect("copied");
+    let rows = Tensor::from_slice(&[0i64, 1, 2, 3, 0, 1]);
+    crate::tensor_file::write_plain(&folder.path().join("y.safetensors"), &[("y".into(), rows)]).expect("written");
+    let tasks = tasks(&[WHOLE]);
+    let text = "train: {inputs: {b: x.npy, a: x.npy}, labels: {whole: y.safetensors}}";
+    let data = load(text, &tasks, folder.path()).expect("loads");
+    let names: Vec<&str> = data.train[0].inputs.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(data.train[0].inputs[0].1.kind(), Kind::Float);
+    assert_eq!(numbers(&data.train[0].inputs[1].1), [0., 0., 1., 10., 2., 20., 3., 30., 4., 40., 5., 50.]);
+}
+
+#[test]
+fn the_layout_of_libmtl_is_read_as_it_is() {
+    let tasks = tasks(&NYU);
+    let rows = |split: &str| {
+        format!(
+            "{{inputs: nyuv2/{split}/image, labels: {{segmentation: nyuv2/{split}/label, depth: nyuv2/{split}/depth, normal: nyuv2/{split}/normal}}}}"
+        )
+    };
+    let text =
+        format!("train: {}, test: {}, ignore: {{segmentation: -1, depth: 0, normal: 0}}", rows("train"), rows("val"));
+    let data = load(&text, &tasks, &fixtures()).expect("loads");
+    let group = &data.train[0];
+    assert_eq!((group.rows(), data.test.as_ref().expect("a split")[0].rows()), (5, 3));
+    assert_eq!(group.inputs[0].1.size(), [5, 3, 6, 8]);
+    assert_eq!(
+        group.targets.iter().map(|it| it.values.size()).collect::<Vec<_>>(),
+        [vec![5, 6, 8], vec![5, 1, 6, 8], vec![5, 3, 6, 8]]
+    );
+    let read = data.preparation().apply(group.narrow(0, 5));
+    for row in 0..5 {
+        let number = row + 8;
+        for (y, x) in [(0, 0), (3, 5), (5, 7)] {
+            let pixel = y * 8 + x + number;
+            let (image, of) = (&read.inputs[0].1, &read.targets);
+            assert!((image.double_value(&[row, 2, y, x]) - (pixel * 3) as f64 / 200.0).abs() < 1e-6, "file {number}");
+            let weight = |task: usize, at: &[i64]| of[task].weights.as_ref().expect("weights").double_value(at);
+            let class = if pixel % 4 == 0 { (-100, 0.0) } else { (pixel % 4 - 1, 1.0) };
+            assert_eq!((of[0].values.int64_value(&[row, y, x]), weight(0, &[row, y, x])), class);
+            let depth = pixel % 5;
+            let known = f64::from(u8::from(depth > 0));
+            assert_eq!((of[1].values.double_value(&[row, 0, y, x]), weight(1, &[row, 0, y, x])), (depth as f64, known));
+            let known = f64::from(u8::from(pixel % 3 > 0));
+            let normal = (of[2].values.double_value(&[row, 2, y, x]), weight(2, &[row, 1, y, x]));
+            assert_eq!(normal, ((pixel % 3 * 3) as f64, known), "no label where all channels are 0");
+        }
+    }
+    assert_eq!((group.targets[0].values.kind(), read.targets[0].values.kind()), (Kind::Int8, Kind::Int64));
+}
+
+#[test]
+fn what_does_not_fit_is_named_with_its_file_and_row() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["image.npy", "all.npz", "big_endian.npy", "turned.npy"] {
+        fs::copy(fixtures().join(name), folder.path().join(name)).expect("copied");
+    }
+    let cut = |name: &str, to: &str, keep: usize| {
+        let bytes = fs::read(folder.path().join(name)).expect("read");
+        fs::write(folder.path().join(to), &bytes[..bytes.len() - keep]).expect("written");
+    };
+    cut("image.npy", "cut.npy", 1);
+    cut("all.npz", "cut.npz", 40);
+    fs::write(folder.path().join("no.npy"), "no array").expect("written");
+    fs::create_dir(folder.path().join("odd")).expect("a folder");
+    fs::copy(fixtures().join("image.npy"), folder.path().join("odd/first.npy")).expect("copied");
+    fs::create_dir(folder.path().join("mixed")).expect("a folder");
+    for (row, part) in ["label", "label", "label", "label", "label", "depth"].into_iter().enumerate() {
+        let from = fixtures().join("nyuv2/train").join(part).join("8.npy");
+        fs::copy(from, folder.path().join(format!("mixed/{row}.npy"))).expect("copied");
+    }
+    let few = "{name: whole, loss: {name: cross_entropy, classes: 3}}";
+    for (inputs, label, task, expected) in [
+        ("cut.npy", "\"all.npz:whole\"", WHOLE, "cut.npy: has 629 bytes of data, its header needs 630"),
+        ("\"cut.npz:image\"", "\"all.npz:whole\"", WHOLE, "cut.npz: is no whole .npz file"),
+        ("no.npy", "\"all.npz:whole\"", WHOLE, "no.npy: is no .npy file"),
+        ("image.npy", "all.npz", WHOLE, "all.npz: holds 3 arrays"),
+        ("image.npy", "\"all.npz:hole\"", WHOLE, "all.npz: has no array \"hole\""),
+        ("image.npy", "big_endian.npy", WHOLE, "big_endian.npy: holds numbers of type >i4"),
+        ("image.npy", "\"all.npz:whole\"", few, "all.npz:whole, row 4: 3 is not a class of task \"whole\": 0 to 2 are"),
+        ("image.npy", "\"all.npz:real\"", WHOLE, "all.npz:real, row 1: -1 is not a class of task \"whole\""),
+        (
+            "image.npy",
+            "turned.npy",
+            WHOLE,
+            "turned.npy, row 1: has shape [6, 2], task \"whole\" needs [N] or [N, H, W]",
+        ),
+        ("image.npy", "mixed", WHOLE, "mixed/5.npy: has shape [6, 8, 1], the first file [6, 8]"),
+        ("odd", "\"all.npz:whole\"", WHOLE, "odd/first.npy: is not called by a number"),
+        ("missing.npy", "\"all.npz:whole\"", WHOLE, "missing.npy: there is no such file"),
+    ] {
+        let tasks = tasks(&[task]);
+        let text = format!("train: {{inputs: {inputs}, labels: {{whole: {label}}}}}");
+        let error = load(&text, &tasks, folder.path()).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error}, expected {expected}");
+    }
+    let tasks = tasks(&[WHOLE]);
+    let rows = fixtures().join("nyuv2/train/depth");
+    let text = format!("train: {{inputs: image.npy, labels: {{whole: {}}}}}", rows.display());
+    let error = load(&text, &tasks, folder.path()).expect_err("other rows").to_string();
+    assert!(error.contains("depth: has 5 rows beside the 6 of"), "{error}");
+}
+
+#[test]
+fn labels_of_pixels_are_as_large_as_the_image() {
+    let tasks = tasks(&[NYU[0]]);
+    let small = tempfile::tempdir().expect("a folder");
+    let pixels = Tensor::zeros([6, 4, 7], (Kind::Int64, tch::Device::Cpu));
+    crate::tensor_file::write_plain(&small.path().join("y.safetensors"), &[("y".into(), pixels)]).expect("written");
+    let text = format!(
+        "train: {{inputs: image.npy, labels: {{segmentation: {}}}}}",
+        small.path().join("y.safetensors").display()
+    );
+    let error = load(&text, &tasks, &fixtures()).expect_err("another size").to_string();
+    assert!(error.contains("has [4, 7] pixels, the images have [5, 7]"), "{error}");
+}

@@ -1,0 +1,181 @@
+//! One image or one map of labels from a file, brought to a size.
+
+use crate::data::arrays::npy;
+use crate::error::Mistake;
+use crate::files;
+use anyhow::Result;
+use image::imageops::FilterType;
+use image::{DynamicImage, ImageFormat};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use tch::{Kind, Tensor};
+
+/// How an image of another shape comes to the size.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fit {
+    /// Cut in the middle to the same proportions, then resized.
+    #[default]
+    Cover,
+    /// Resized, each side by itself.
+    Stretch,
+}
+
+/// The kinds of files that a cell may name.
+pub(super) const KINDS: [&str; 6] = ["png", "jpg", "jpeg", "bmp", "webp", "npy"];
+
+/// What a path's extension says, if it is one of [`KINDS`].
+pub(super) fn kind(path: &Path) -> Option<&'static str> {
+    let extension = path.extension()?.to_str()?.to_lowercase();
+    KINDS.into_iter().find(|kind| *kind == extension)
+}
+
+/// The part of an image `(height, width)` that comes to a size of the same order: top, left, height, width.
+fn part((height, width): (u32, u32), [to_height, to_width]: [u32; 2], fit: Fit) -> [u32; 4] {
+    if fit == Fit::Stretch {
+        return [0, 0, height, width];
+    }
+    let (h, w) = (u64::from(height) * u64::from(to_width), u64::from(width) * u64::from(to_height));
+    if h > w {
+        let kept = ((w as f64 / f64::from(to_width)).round() as u32).clamp(1, height);
+        [(height - kept) / 2, 0, kept, width]
+    } else {
+        let kept = ((h as f64 / f64::from(to_height)).round() as u32).clamp(1, width);
+        [0, (width - kept) / 2, height, kept]
+    }
+}
+
+fn decode(path: &Path, place: &str) -> Result<DynamicImage> {
+    let bytes = files::read(path).map_err(|error| error.context(place.to_string()))?;
+    let refuse = |error: &dyn std::fmt::Display| {
+        let what = format!("{} does not decode ({error})", path.display());
+        Mistake::new(place, what).remedy("use png, jpeg, bmp or webp, and look whether the file is whole")
+    };
+    let named = match kind(path) {
+        Some("png") => Some(ImageFormat::Png),
+        Some("jpg" | "jpeg") => Some(ImageFormat::Jpeg),
+        Some("bmp") => Some(ImageFormat::Bmp),
+        Some("webp") => Some(ImageFormat::WebP),
+        _ => None,
+    };
+    // What the bytes say comes first: many a file is called otherwise than it is.
+    let format = image::guess_format(&bytes).ok().or(named);
+    let format = format.ok_or_else(|| refuse(&"it is of none of the known formats"))?;
+    Ok(image::load_from_memory_with_format(&bytes, format).map_err(|error| refuse(&error))?)
+}
+
+/// An image as bytes, `channels × height × width`; `place` is the row. Before resizing it had `(height, width)`.
+///
+/// # Errors
+/// It is missing, does not decode, or is of another size where none is given to bring it to.
+pub(super) fn pixels(
+    path: &Path,
+    place: &str,
+    channels: i64,
+    size: [u32; 2],
+    fit: Option<Fit>,
+) -> Result<(Vec<u8>, (u32, u32))> {
+    let image = decode(path, place)?;
+    let found = (image.height(), image.width());
+    let image = match fit {
+        _ if found == (size[0], size[1]) => image,
+        None => {
+            let what = format!(
+                "{} has {} x {} pixels, the first image {} x {}",
+                path.display(),
+                found.0,
+                found.1,
+                size[0],
+                size[1]
+            );
+            return Err(Mistake::new(place, what).remedy("set `size: [HEIGHT, WIDTH]`: all are brought to it").into());
+        }
+        Some(fit) => {
+            let [top, left, height, width] = part(found, size, fit);
+            image.crop_imm(left, top, width, height).resize_exact(size[1], size[0], FilterType::Triangle)
+        }
+    };
+    let bytes = if channels == 1 {
+        image.into_luma8().into_raw()
+    } else {
+        let pixels = image.into_rgb8().into_raw(); // [H, W, 3]
+        (0..3).flat_map(|channel| pixels.iter().skip(channel).step_by(3).copied()).collect()
+    };
+    Ok((bytes, found))
+}
+
+/// The height and width of an image.
+///
+/// # Errors
+/// As [`pixels`].
+pub(super) fn size(path: &Path, place: &str) -> Result<[u32; 2]> {
+    let image = decode(path, place)?;
+    Ok([image.height(), image.width()])
+}
+
+/// Labels of pixels `[H, W]` or `[C, H, W]`: a greyscale image's numbers (8 or 16 bits), or those of a `.npy` file
+/// (`[H, W]`, `[H, W, C]` or `[C, H, W]`); brought to the size by the nearest pixel.
+///
+/// # Errors
+/// It is missing, does not decode, has colours, or is of another size than its image `(height, width)`.
+pub(super) fn map(path: &Path, place: &str, image: (u32, u32), size: [u32; 2], fit: Option<Fit>) -> Result<Tensor> {
+    let map = if kind(path) == Some("npy") {
+        let map =
+            npy(&files::read(path).map_err(|error| error.context(place.to_string()))?, &path.display().to_string())?;
+        let shape = map.size();
+        match shape.as_slice() {
+            [_, _, channels] if *channels <= 4 && shape[0] > 4 => map.permute([2, 0, 1]),
+            [_, _] | [_, _, _] => map,
+            _ => {
+                let what = format!("{} has shape {shape:?}, expected [H, W] or [C, H, W]", path.display());
+                return Err(Mistake::new(place, what).remedy("write one map per file").into());
+            }
+        }
+    } else {
+        let (numbers, found) = match decode(path, place)? {
+            DynamicImage::ImageLuma8(grey) => {
+                (grey.iter().map(|&n| i32::from(n)).collect::<Vec<_>>(), grey.dimensions())
+            }
+            DynamicImage::ImageLuma16(grey) => (grey.iter().map(|&n| i32::from(n)).collect(), grey.dimensions()),
+            other => {
+                let what =
+                    format!("{} has colours ({:?}), and labels of pixels are numbers", path.display(), other.color());
+                return Err(Mistake::new(place, what).remedy("write it as greyscale, or as .npy").into());
+            }
+        };
+        Tensor::from_slice(&numbers).view([i64::from(found.1), i64::from(found.0)])
+    };
+    let shape = map.size();
+    let found = [shape[shape.len() - 2], shape[shape.len() - 1]];
+    if found != [i64::from(image.0), i64::from(image.1)] {
+        let what =
+            format!("{} has {} x {} pixels, its image {} x {}", path.display(), found[0], found[1], image.0, image.1);
+        return Err(Mistake::new(place, what).remedy("a map of labels is as large as its image").into());
+    }
+    if image == (size[0], size[1]) {
+        return Ok(map.contiguous());
+    }
+    let [top, left, height, width] = part(image, size, fit.unwrap_or_default());
+    let nearest = |start: u32, from: u32, to: u32| {
+        let at = |at: u32| i64::from(start) + ((f64::from(at) + 0.5) * f64::from(from) / f64::from(to)) as i64;
+        Tensor::from_slice(&(0..to).map(at).collect::<Vec<i64>>())
+    };
+    let map = map.index_select(-2, &nearest(top, height, size[0])).index_select(-1, &nearest(left, width, size[1]));
+    Ok(if map.kind() == Kind::Half { map.to_kind(Kind::Float) } else { map })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_part_has_the_proportions_of_the_size_and_lies_in_the_middle() {
+        assert_eq!(part((100, 200), [50, 50], Fit::Cover), [0, 50, 100, 100]);
+        assert_eq!(part((200, 100), [50, 50], Fit::Cover), [50, 0, 100, 100]);
+        assert_eq!(part((218, 178), [64, 64], Fit::Cover), [20, 0, 178, 178]);
+        assert_eq!(part((60, 90), [20, 30], Fit::Cover), [0, 0, 60, 90]);
+        assert_eq!(part((1, 1000), [10, 10], Fit::Cover), [0, 499, 1, 1]);
+        assert_eq!(part((100, 200), [50, 50], Fit::Stretch), [0, 0, 100, 200]);
+    }
+}
