@@ -17,7 +17,6 @@ use polytask::engine::{Autograd, DenseOptions, Engine, Request, dense, ownership
 use polytask::kernels::Instructions;
 use polytask::memory::{Handle, Memory};
 use polytask::methods::{Evaluation, Matrix, Method, Reads, Shared, Size, State, Step};
-use polytask::models::architectures::ArchitectureKind;
 use polytask::models::{Mode, Network, Parameters, Sharing};
 use polytask::tasks::{Target, Task, TaskSettings};
 use std::cell::OnceCell;
@@ -78,7 +77,7 @@ impl Setting {
         let tasks: Vec<Task> = names.iter().map(task).collect();
         let widths: Vec<(String, i64)> = names.iter().map(|name| (name.clone(), 2)).collect();
         let backbone = serde_yaml::from_str("{name: mlp, hidden: [64, 64]}").expect("a backbone");
-        let model = Network::new(&ArchitectureKind::default(), &backbone, 10, &widths, Kind::Float, 0);
+        let model = Network::shared(&backbone, 10, &widths, Kind::Float, 0);
         let parameters = Parameters::flatten(&model, Device::Cpu, Kind::Float, &[]).expect("parameters");
         let x = (Tensor::arange(ROWS * 10, (Kind::Float, Device::Cpu)) * 1.7).sin().view([ROWS, 10]);
         let label = |task: usize| {

@@ -127,7 +127,7 @@ const NAMES: [&str; 8] = [
 fn the_yaml_builds_the_documents_model_parameter_by_parameter() {
     let backbone = serde_yaml::from_str("{name: mlp, hidden: [20, 20]}").expect("a backbone");
     let tasks = [("task1".to_string(), 2), ("task2".to_string(), 2)];
-    let network = Network::new(&Default::default(), &backbone, 10, &tasks, Kind::Float, 7);
+    let network = Network::shared(&backbone, 10, &tasks, Kind::Float, 7);
     let parameters = network.parameters();
     assert_eq!(parameters.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), NAMES);
 

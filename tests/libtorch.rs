@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use polytask::error::Mistake;
-use polytask::libtorch::{Module, Node, Script, access, describe, read_state_dict, seed_global, write_state_dict};
+use polytask::libtorch::{Module, Node, Script, access_path, describe, read_state_dict, seed_global, write_state_dict};
 use polytask::weights;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -43,9 +43,9 @@ fn document(weights: &BTreeMap<String, Tensor>) -> Script {
     let trunk = [linear("shared_layers.0"), relu(), linear("shared_layers.2"), relu()];
     let source = format!(
         "def forward(self, x: Tensor) -> Tuple[Tensor, Tensor]:\n    z = {}.forward(x)\n    return {}.forward(z), {}.forward(z)\n",
-        access("shared_layers"),
-        access("task1_layer"),
-        access("task2_layer")
+        access_path("shared_layers"),
+        access_path("task1_layer"),
+        access_path("task2_layer")
     );
     Script::new("document.MultiTaskModel", source)
         .child("shared_layers", Script::sequential(trunk))
@@ -289,7 +289,7 @@ fn names_that_are_no_identifiers_come_back_from_the_file() -> Result<()> {
     for name in ["age (years)", "my-task", "lambda", "9"] {
         let weight = Tensor::ones([1, 2], (Kind::Float, Device::Cpu));
         let source =
-            format!("def forward(self, input: Tensor) -> Tensor:\n    return {}.forward(input)\n", access(name));
+            format!("def forward(self, input: Tensor) -> Tensor:\n    return {}.forward(input)\n", access_path(name));
         Script::new("a.B", source).child(name, Script::linear(&weight, None)).save(&path, &[])?;
         let module = Module::load(&path, Device::Cpu)?;
         assert_eq!(module.parameters()[0].0, format!("{name}.weight"));

@@ -4,12 +4,11 @@ use super::Contender;
 use super::lenet::LeNet;
 use super::problem::Problem;
 use polytask::balance::{Balancer, MethodSettings};
-use polytask::data::{Batch, Combine, Loader, LoaderSettings, Slice};
+use polytask::data::{Combine, Loader, LoaderSettings, Preparation};
 use polytask::engine::{Autograd, DenseOptions, Engine, Request, dense, ownership};
 use polytask::kernels::Instructions;
 use polytask::memory::Memory;
 use polytask::methods::Size;
-use polytask::models::architectures::ArchitectureKind;
 use polytask::models::{Mode, Model, Network, Parameters, Sharing};
 use polytask::optim::{Flat, OptimizerKind, segments};
 use polytask::tasks::Task;
@@ -41,8 +40,7 @@ impl Library {
         } else {
             let backbone = serde_yaml::from_str(&format!("{{name: mlp, hidden: {:?}}}", problem.hidden));
             let backbone = backbone.expect("a backbone");
-            let architecture = ArchitectureKind::default();
-            Box::new(Network::new(&architecture, &backbone, problem.features, &widths, Kind::Float, 0))
+            Box::new(Network::shared(&backbone, problem.features, &widths, Kind::Float, 0))
         };
         let model = kept(model);
         let parameters = Parameters::flatten(model, Device::Cpu, Kind::Float, &[]).expect("parameters");
@@ -55,10 +53,10 @@ impl Library {
             combine: Combine::default(),
             accumulate: 1,
             batches: method.batches() as i64,
+            prefetch: 0,
         };
-        let loader = Loader::new(vec![problem.rows()], settings, 0).expect("a loader");
-        let probe: Batch = loader.groups().iter().map(|group| Slice::new(group, 0, 1)).collect();
-        let owners = ownership(model, &probe, &parameters).expect("owners");
+        let loader = Loader::new(vec![problem.rows()], settings, Preparation::new(Kind::Float), 0).expect("a loader");
+        let owners = ownership(model, &loader.probe(), &parameters).expect("owners");
         let sharing = Sharing::new(model, &parameters.spans, &owners, tasks.len(), &[]);
         let sharing = kept(Box::new(sharing.expect("sharing")));
         let options = DenseOptions { instructions: Instructions::best(), threads };

@@ -4,7 +4,6 @@ use super::{Autograd, Engine, Request, ownership};
 use crate::data::{Batch, Group};
 use crate::methods::Shared;
 use crate::methods::rows::matrix;
-use crate::models::architectures::ArchitectureKind;
 use crate::models::{Mode, Network, Parameters, Sharing};
 use crate::tasks::{Target, Task, TaskSettings};
 use tch::{Device, Kind, Tensor};
@@ -39,7 +38,7 @@ impl Setting {
         let tasks: Vec<Task> = tasks.iter().map(|task| task.checked().expect("a task")).collect();
         let widths: Vec<(String, i64)> = tasks.iter().map(|task| (task.name.clone(), task.form.width())).collect();
         let backbone = serde_yaml::from_str(backbone).expect("a backbone");
-        let model = Network::new(&ArchitectureKind::default(), &backbone, 4, &widths, kind, 1);
+        let model = Network::shared(&backbone, 4, &widths, kind, 1);
         let parameters = Parameters::flatten(&model, Device::Cpu, kind, &[]).expect("parameters");
         let batch: Vec<Group> = if own_inputs {
             (0..3).map(|task| group(kind, 5 + task as i64, &[task])).collect()

@@ -2,13 +2,13 @@
 
 use super::Experiment;
 use crate::balance::Gradients;
-use crate::data::{Batch, Dataset, Group, Loader, Request, Slice};
+use crate::data::{Dataset, Group, Loader, Request};
 use crate::engine::{Autograd, DenseOptions, Engine, EngineChoice, dense, ownership};
 use crate::error::{BadSetting, note};
 use crate::metadata::{self, Metadata};
-use crate::models::{Model, Network, Objectives, Parameters, Scripted, Sharing};
+use crate::models::{Model, Network, Objectives, Output, Parameters, Plan as NetworkPlan, Scripted, Sharing};
 use crate::optim::{Segment, segments};
-use crate::tasks::Task;
+use crate::tasks::{Form, Task};
 use crate::trainer::{SelectSettings, measure, total_steps};
 use crate::weights;
 use anyhow::Result;
@@ -54,8 +54,10 @@ impl Experiment {
     pub fn assemble(&self, folder: &Path, device: Device) -> Result<Assembly> {
         let tasks = self.tasks()?;
         let precision = self.precision.kind();
-        let request = Request { tasks: &tasks, seed: self.seed, precision, folder, fitted: None };
+        let indices = self.model.backbone.as_ref().is_some_and(|backbone| backbone.reads_indices());
+        let request = Request { tasks: &tasks, seed: self.seed, precision, folder, fitted: None, indices };
         let dataset = self.data.load(&request)?;
+        self.check_ids(&dataset)?;
         self.check_validation(&tasks, dataset.validation.as_deref())?;
         let fingerprint = dataset.fingerprint();
         let mut dataset = dataset.to_device(device);
@@ -66,11 +68,11 @@ impl Experiment {
             parameters.load(&weights::read(&file)?, &file.display().to_string())?;
         }
         let segments = segments(&parameters.layout(), &self.optimizer)?;
-        let loader = Loader::new(std::mem::take(&mut dataset.train), self.loader(), self.seed)?;
+        let loader = Loader::new(std::mem::take(&mut dataset.train), self.loader(), dataset.preparation(), self.seed)?
+            .with_augmentation(dataset.augmentation.take());
         self.schedule.check(total_steps(&self.train, loader.steps_per_epoch())).map_err(|bad| bad.under("schedule"))?;
         try_forward(&*model, &tasks, &dataset, &loader)?;
-        let probe: Batch = loader.groups().iter().map(|group| Slice::new(group, 0, 1)).collect();
-        let owners = ownership(&*model, &probe, &parameters)?;
+        let owners = ownership(&*model, &loader.probe(), &parameters)?;
         let sharing = Sharing::new(&*model, &parameters.spans, &owners, tasks.len(), &self.model.shared)?;
         self.check_shared(&sharing)?;
         self.check_representation(&*model, &loader)?;
@@ -113,9 +115,39 @@ impl Experiment {
             return Ok(Box::new(Objectives::new(problem, names, precision, self.seed)));
         }
         let backbone = self.model.backbone.as_ref().ok_or_else(|| BadSetting::new("model", "has no backbone"))?;
-        let architecture = self.model.architecture.clone().unwrap_or_default();
-        let inputs = dataset.train[0].inputs[0].1.size()[1];
-        Ok(Box::new(Network::new(&architecture, backbone, inputs, &widths, precision, self.seed)))
+        let plan = NetworkPlan {
+            architecture: &self.model.architecture.clone().unwrap_or_default(),
+            backbone: &backbone.below(folder),
+            head: &self.model.head.clone().unwrap_or_default(),
+            input: &dataset.train[0].inputs[0].1.size()[1..],
+            levels: &dataset.features.levels(),
+            outputs: &outputs(tasks, &dataset.train),
+            precision,
+            seed: self.seed,
+        };
+        Ok(Box::new(Network::new(&plan).map_err(|bad| bad.under("model"))?))
+    }
+
+    /// A backbone that reads ids has a row for each that occurs.
+    fn check_ids(&self, dataset: &Dataset) -> Result<(), BadSetting> {
+        let Some(vocabulary) = self.model.backbone.as_ref().and_then(|backbone| backbone.vocabulary()) else {
+            return Ok(());
+        };
+        let splits = [Some(&dataset.train), dataset.validation.as_ref(), dataset.test.as_ref()];
+        for group in splits.into_iter().flatten().flatten() {
+            let x = group.inputs[0].1.to_kind(Kind::Double);
+            let strange = x.lt(0.0).logical_or(&x.ge(vocabulary as f64)).logical_or(&x.ne_tensor(&x.floor()));
+            let strange = x.masked_select(&strange);
+            if strange.numel() > 0 {
+                let what = format!(
+                    "the inputs hold {}, and ids are whole numbers from 0 up to, not including, {vocabulary}",
+                    strange.double_value(&[0])
+                );
+                return Err(BadSetting::new("model.backbone.vocabulary", what)
+                    .remedy("give the largest id and one, or leave vocabulary out where the inputs are no ids"));
+            }
+        }
+        Ok(())
     }
 
     /// What is judged needs validation rows with labels.
@@ -182,10 +214,24 @@ impl Experiment {
     }
 }
 
+/// What each task needs of a head, as its training labels show.
+fn outputs(tasks: &[Task], train: &[Group]) -> Vec<Output> {
+    let labels = |index: usize| {
+        let targets = train.iter().flat_map(|group| group.tasks.iter().zip(&group.targets));
+        targets.filter(|(task, _)| **task == index).map(|(_, target)| target.values.size()).next()
+    };
+    let output = |(index, task): (usize, &Task)| {
+        let before = if matches!(task.form, Form::Classes(_)) { 1 } else { 2 }; // [N, …positions] or [N, C, …positions]
+        let positions = labels(index).map_or(vec![], |shape| shape[before.min(shape.len())..].to_vec());
+        Output { task: task.name.clone(), width: task.form.width(), positions }
+    };
+    tasks.iter().enumerate().map(output).collect()
+}
+
 /// Sends a row of each group through the model: a module from outside shows only so whether its outputs fit the tasks.
 fn try_forward(model: &dyn Model, tasks: &[Task], dataset: &Dataset, loader: &Loader) -> Result<()> {
     let measured: Vec<Group> = loader.groups().iter().map(|group| group.narrow(0, 1)).collect();
-    measure(model, tasks, &dataset.standardizations, &measured, 1).map(drop)
+    measure(model, tasks, dataset, &measured, 1).map(drop)
 }
 
 /// Loads a TorchScript module; one that a run wrote knows the names of its outputs.

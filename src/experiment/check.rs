@@ -110,6 +110,7 @@ impl Experiment {
         match model {
             ModelSettings { backbone: Some(_), .. } => beside("model.backbone", whole),
             ModelSettings { architecture: Some(_), .. } => beside("model.architecture", whole),
+            ModelSettings { head: Some(_), .. } => beside("model.head", whole),
             ModelSettings { objectives: Some(problem), .. } => {
                 problem.check().map_err(|bad| bad.under("model.objectives"))
             }

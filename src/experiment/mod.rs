@@ -12,6 +12,7 @@ use crate::error::BadSetting;
 use crate::libtorch::DeviceChoice;
 use crate::models::architectures::ArchitectureKind;
 use crate::models::backbones::BackboneKind;
+use crate::models::heads::HeadKind;
 use crate::models::objectives::ProblemKind;
 use crate::optim::{OptimizerKind, ScheduleKind};
 use crate::tasks::{Task, TaskSettings};
@@ -118,6 +119,9 @@ pub struct ModelSettings {
     /// What turns inputs into features.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backbone: Option<BackboneKind>,
+    /// What turns a task's features into its output. Default: `{name: linear}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<HeadKind>,
     /// A TorchScript file (scripted or traced) to train instead; its outputs are the tasks, by key or by position.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub torchscript: Option<PathBuf>,
@@ -158,7 +162,7 @@ impl Experiment {
 
     /// How the loader is to draw batches.
     pub fn loader(&self) -> LoaderSettings {
-        let TrainSettings { batch_size, shuffle, drop_last, combine, accumulate, .. } = &self.train;
+        let TrainSettings { batch_size, shuffle, drop_last, combine, accumulate, prefetch, .. } = &self.train;
         LoaderSettings {
             batch_size: *batch_size as i64,
             shuffle: *shuffle,
@@ -166,6 +170,7 @@ impl Experiment {
             combine: *combine,
             accumulate: *accumulate as i64,
             batches: self.method.batches() as i64,
+            prefetch: *prefetch,
         }
     }
 
@@ -181,8 +186,10 @@ impl Experiment {
         resolved.data = self.data.absolute(folder);
         resolved.model.torchscript = self.model.torchscript.as_ref().map(absolute);
         resolved.model.initial = self.model.initial.as_ref().map(absolute);
-        if resolved.model.backbone.is_some() {
+        if let Some(backbone) = &self.model.backbone {
+            resolved.model.backbone = Some(backbone.below(folder));
             resolved.model.architecture = Some(self.model.architecture.clone().unwrap_or_default());
+            resolved.model.head = Some(self.model.head.clone().unwrap_or_default());
         }
         resolved
     }

@@ -36,6 +36,7 @@ unsafe extern "C" {
     pub fn polytask_is_alone(tensor: Handle) -> c_int;
 
     pub fn polytask_module_load(data: *const u8, size: usize, device: c_int, error: ErrorText) -> *mut RawModule;
+    pub fn polytask_module_share(module: *mut RawModule) -> *mut RawModule;
     pub fn polytask_module_free(module: *mut RawModule);
     pub fn polytask_module_parameters(
         module: *mut RawModule,

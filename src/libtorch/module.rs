@@ -73,6 +73,14 @@ impl Module {
         Self { raw, extra: Vec::new() }
     }
 
+    /// The same module under another owner; both are one.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        // SAFETY: the module is alive; the shim gives the second owner away.
+        let raw = unsafe { ffi::polytask_module_share(self.raw) };
+        Self { raw, extra: Vec::new() }
+    }
+
     pub(super) fn raw(&self) -> *mut RawModule {
         self.raw
     }

@@ -22,11 +22,18 @@ pub struct Script {
     pub children: Vec<(String, Script)>,
     /// TorchScript methods, `forward` among them, each from `def` on without indentation.
     pub source: String,
+    /// A module that is compiled already; then it is all there is.
+    pub compiled: Option<Module>,
 }
 
 /// How TorchScript source reads a submodule or tensor of `self`, whatever its name is.
-pub fn access(name: &str) -> String {
+fn access(name: &str) -> String {
     format!("getattr(self, {name:?})")
+}
+
+/// The same for a path of names with dots between.
+pub fn access_path(path: &str) -> String {
+    path.split('.').fold("self".to_string(), |owner, name| format!("getattr({owner}, {name:?})"))
 }
 
 impl Script {
@@ -38,7 +45,13 @@ impl Script {
             buffers: Vec::new(),
             children: Vec::new(),
             source: source.into(),
+            compiled: None,
         }
+    }
+
+    /// A module that is compiled already, such as one from a file.
+    pub fn module(module: Module) -> Self {
+        Self { compiled: Some(module), ..Self::new("torch.nn.Module", "") }
     }
 
     /// With one more parameter.
@@ -88,15 +101,17 @@ impl Script {
 
     /// `torch.nn.Sequential`: the children are named 0, 1, ….
     pub fn sequential(children: impl IntoIterator<Item = Script>) -> Self {
-        let mut sequential =
-            Self::new("torch.nn.modules.container.Sequential", "def forward(self, input: Tensor) -> Tensor:\n");
-        for (index, child) in children.into_iter().enumerate() {
-            let name = index.to_string();
-            sequential.source += &format!("    input = {}.forward(input)\n", access(&name));
-            sequential = sequential.child(name, child);
+        Self::sequence((0..).map(|at: usize| at.to_string()).zip(children).collect())
+    }
+
+    /// Modules applied one behind another, under names of their own.
+    pub fn sequence(children: Vec<(String, Script)>) -> Self {
+        let mut source = "def forward(self, input: Tensor) -> Tensor:\n".to_string();
+        for (name, _) in &children {
+            source += &format!("    input = {}.forward(input)\n", access(name));
         }
-        sequential.source += "    return input\n";
-        sequential
+        source += "    return input\n";
+        Self { children, ..Self::new("torch.nn.modules.container.Sequential", source) }
     }
 
     /// The module that this describes, ready to run. Its tensors share memory with those given.
@@ -119,6 +134,9 @@ impl Script {
     }
 
     fn build(&self, unit: &Unit) -> Result<Module> {
+        if let Some(module) = &self.compiled {
+            return Ok(module.share());
+        }
         self.check_names()?;
         let broken = |what: String| Mistake::new(&self.class, ffi::gist(&what));
         let class = ffi::text(&self.class).map_err(broken)?;
@@ -142,6 +160,9 @@ impl Script {
                 ffi::polytask_module_add_child(module.raw(), name.as_ptr(), child.raw(), error)
             })
             .map_err(broken)?;
+        }
+        if self.source.is_empty() {
+            return Ok(module);
         }
         let source = ffi::text(&self.source).map_err(broken)?;
         // SAFETY: the module is alive.

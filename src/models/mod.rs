@@ -2,9 +2,11 @@
 
 pub mod architectures;
 pub mod backbones;
+mod builder;
 mod document;
-mod heads;
-mod layers;
+pub mod flow;
+pub mod heads;
+pub mod layers;
 mod network;
 pub mod objectives;
 mod parameters;
@@ -12,9 +14,11 @@ mod perceptron;
 mod scripted;
 mod sharing;
 
+pub use builder::Builder;
 pub use document::MultiTaskModel;
+pub use heads::Output;
 pub use layers::{Activation, Layer, linear};
-pub use network::Network;
+pub use network::{Network, Plan};
 pub use objectives::Objectives;
 pub use parameters::{Parameters, Span};
 pub use perceptron::{Perceptron, Stage};

@@ -1,6 +1,6 @@
 //! A model as linear layers with activations between, and linear heads: what can be computed by hand.
 
-use super::backbones::Chain;
+use super::Layer;
 use super::layers::Activation;
 use tch::Tensor;
 
@@ -43,17 +43,17 @@ impl Stage {
 }
 
 impl Perceptron {
-    /// The chain called `name` as stages.
+    /// A chain of layers, each under its name, as stages.
     ///
     /// # Errors
     /// Why it is none, to follow "the model".
-    pub(super) fn trunk(name: &str, chain: &Chain) -> Result<Vec<Stage>, String> {
+    pub(super) fn trunk(chain: &[(&str, &dyn Layer)]) -> Result<Vec<Stage>, String> {
         let mut stages: Vec<Stage> = vec![];
         let mut open = false; // a linear layer waits for its activation
-        for (at, layer) in chain.layers.iter().enumerate() {
-            match (layer.linear_weight(), layer.activation()) {
-                (Some(weight), _) => {
-                    stages.push(Stage::new(&format!("{name}.{at}"), weight, Activation::Identity));
+        for (name, layer) in chain {
+            match (layer.linear(), layer.activation()) {
+                (Some((weight, _)), _) => {
+                    stages.push(Stage::new(name, weight, Activation::Identity));
                     open = true;
                 }
                 (_, Some(activation)) if open => {
@@ -62,7 +62,7 @@ impl Perceptron {
                 }
                 _ => {
                     return Err(format!(
-                        "has {} in {name}; linear layers and activations can be computed by hand",
+                        "has {} ({name}); linear layers and activations can be computed by hand",
                         layer.class()
                     ));
                 }

@@ -73,10 +73,10 @@ impl Model for Scripted {
             let (name, width) = &self.tasks[task];
             // A binary or regression output may come as [N].
             let output = if output.dim() == 1 && *width == 1 { output.unsqueeze(1) } else { output.shallow_clone() };
-            if output.dim() != 2 || output.size()[1] != *width {
+            if output.dim() < 2 || output.size()[1] != *width {
                 return Err(Mistake::new(
                     self.file.display(),
-                    format!("the output for {name} has shape {:?}, the task needs [N, {width}]", output.size()),
+                    format!("the output for {name} has shape {:?}, the task needs [N, {width}, …]", output.size()),
                 )
                 .remedy("make the task's loss fit the output (classes, number of target columns)")
                 .into());

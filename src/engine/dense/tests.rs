@@ -5,7 +5,6 @@ use crate::data::{Batch, Group, Slice};
 use crate::engine::{Autograd, Engine, Request, ownership};
 use crate::kernels::Instructions;
 use crate::methods::{Evaluation, Shared};
-use crate::models::architectures::ArchitectureKind;
 use crate::models::{Mode, Model, Network, Parameters, Sharing};
 use crate::tasks::{Form, NO_CLASS, Target, Task, TaskSettings};
 use std::rc::Rc;
@@ -98,7 +97,7 @@ impl Setting {
         let tasks: Vec<Task> = losses.iter().enumerate().map(task).collect();
         let widths: Vec<(String, i64)> = tasks.iter().map(|task| (task.name.clone(), task.form.width())).collect();
         let backbone = serde_yaml::from_str(backbone).expect("a backbone");
-        let model = Network::new(&ArchitectureKind::default(), &backbone, inputs, &widths, kind, 1);
+        let model = Network::shared(&backbone, inputs, &widths, kind, 1);
         let parameters = Parameters::flatten(&model, Device::Cpu, kind, freeze).expect("parameters");
         let count = tasks.len();
         let target = |at: usize| target(at, tasks[at].form, rows, labels, at + 1 == count, kind);

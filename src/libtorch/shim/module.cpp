@@ -46,6 +46,9 @@ Module* polytask_module_load(const char* data, size_t size, int device, char** e
   return module;
 }
 
+// A second owner of the same module.
+Module* polytask_module_share(Module* module) { return new Module(*module); }
+
 void polytask_module_free(Module* module) { delete module; }
 
 int polytask_module_parameters(Module* module, Visit visit, void* context, char** error) {

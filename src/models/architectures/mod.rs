@@ -1,51 +1,61 @@
 //! Architectures: how tasks share a backbone.
 
+mod adatt;
+mod cgc;
+mod cross_stitch;
+mod dselect_k;
 mod hard_sharing;
+mod ltb;
+mod mmoe;
+mod mtan;
+mod omoe;
+mod ple;
+mod single;
+mod site;
+mod sluice;
 
+pub use adatt::AdaTt;
+pub use cgc::Cgc;
+pub use cross_stitch::CrossStitch;
+pub use dselect_k::DSelectK;
 pub use hard_sharing::HardSharing;
+pub use ltb::Ltb;
+pub use mmoe::Mmoe;
+pub use mtan::Mtan;
+pub use omoe::Omoe;
+pub use ple::Ple;
+pub use single::Single;
+pub use site::{Site, Tower};
+pub use sluice::Sluice;
 
-use super::backbones::{BackboneKind, Chain};
-use super::{Mode, Node};
-use crate::libtorch::Script;
+use super::flow::Value;
+use crate::error::BadSetting;
 use crate::registry;
-use tch::{Tensor, nn};
-
-/// Inputs to one representation per task.
-pub trait Encoder {
-    /// The representations `[N, width]` of `tasks`, in their order.
-    fn representations(&self, x: &Tensor, tasks: &[usize], mode: Mode) -> Vec<Tensor>;
-
-    /// Whether every task reads the same representation.
-    fn is_one_for_all(&self) -> bool {
-        false
-    }
-
-    /// The name and the layers of the chain that it is, where it is one that every task reads.
-    fn chain(&self) -> Option<(&'static str, &Chain)> {
-        None
-    }
-
-    /// The width of a task's representation.
-    fn width(&self, task: usize) -> i64;
-
-    /// Its parts, inputs first, and per task the name of the node that is its representation.
-    fn graph(&self) -> (Vec<Node>, Vec<String>);
-
-    /// Its modules by name, and TorchScript lines that turn `x` into `z0`, `z1`, … (one per task).
-    fn script(&self) -> (Vec<(String, Script)>, String);
-}
 
 /// How tasks share.
 pub trait Architecture {
-    /// Builds the encoder under `root`, for inputs of `inputs` features and so many tasks.
-    fn build(&self, root: &nn::Path, backbone: &BackboneKind, inputs: i64, tasks: usize, seed: u64)
-    -> Box<dyn Encoder>;
+    /// Wires the way from the input to one representation per task, in their order.
+    ///
+    /// # Errors
+    /// The backbone cannot take the input (path `backbone`), or a setting does not fit the tasks (path `architecture.…`).
+    fn wire(&self, site: &mut Site) -> Result<Vec<Value>, BadSetting>;
 }
 
 registry! {
     /// How tasks share the backbone.
     pub ArchitectureKind as dyn Architecture {
+        "single" => Single,
         "hard_sharing" => HardSharing,
+        "cross_stitch" => CrossStitch,
+        "sluice" => Sluice,
+        "omoe" => Omoe,
+        "mmoe" => Mmoe,
+        "cgc" => Cgc,
+        "ple" => Ple,
+        "adatt" => AdaTt,
+        "dselect_k" => DSelectK,
+        "mtan" => Mtan,
+        "ltb" => Ltb,
     }
 }
 

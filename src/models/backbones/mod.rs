@@ -1,37 +1,101 @@
 //! Backbones: inputs to features.
 
+mod bilstm;
+mod conv;
+mod input;
+mod lenet;
 mod mlp;
+mod resnet;
+mod scripted;
+mod tabular;
+mod transformer;
+mod unet;
+mod weights;
 
+pub use bilstm::BiLstmBackbone;
+pub use conv::Conv;
+pub use lenet::LeNet;
 pub use mlp::Mlp;
+pub(super) use mlp::{width, widths};
+pub use resnet::{ResNet18, ResNet34, ResNet50};
+pub use scripted::TorchScript;
+pub use tabular::Tabular;
+pub use transformer::Transformer;
+pub use unet::UNet;
 
-use super::Layer;
+use super::Builder;
+use super::flow::Named;
+use crate::error::BadSetting;
 use crate::registry;
-use tch::nn;
+use std::path::{Path, PathBuf};
 
-/// A chain of layers, as `torch.nn.Sequential` holds them: the position is the name.
+/// Layers one behind another, in stages: what architectures may join after each of them.
+#[derive(Default)]
 pub struct Chain {
-    /// In order.
-    pub layers: Vec<Box<dyn Layer>>,
-    /// The width of what comes out after each layer.
-    pub widths: Vec<i64>,
-}
-
-impl Chain {
-    /// The width of what comes out: `inputs` where there is no layer.
-    pub fn width(&self, inputs: i64) -> i64 {
-        self.widths.last().copied().unwrap_or(inputs)
-    }
+    /// In order. Names are those of PyTorch: positions in a `Sequential`, or attributes.
+    pub stages: Vec<Vec<Named>>,
 }
 
 /// Turns inputs into features.
 pub trait Backbone {
-    /// Builds it under `path` for `inputs` features; parameters are drawn from `seed`.
-    fn build(&self, path: &nn::Path, inputs: i64, seed: u64) -> Chain;
+    /// Builds it at `builder` for rows of the shape `input` (without `N`).
+    ///
+    /// # Errors
+    /// It cannot take such rows.
+    fn build(&self, builder: &Builder, input: &[i64]) -> Result<Chain, BadSetting>;
+
+    /// What turns raw inputs into numbers, such as embeddings: shared by all parts that read the input. None by default.
+    ///
+    /// # Errors
+    /// It cannot take such rows.
+    fn stem(&self, builder: &Builder, input: &[i64]) -> Result<Vec<Named>, BadSetting> {
+        let _ = (builder, input);
+        Ok(vec![])
+    }
+
+    /// Whether it wants categories as indices (0 for a text not seen in training, then the levels from 1 on), not one-hot.
+    fn reads_indices(&self) -> bool {
+        false
+    }
+
+    /// How many ids there are, where every input is one: whole numbers from 0 up to, not including, it.
+    fn vocabulary(&self) -> Option<u64> {
+        None
+    }
+
+    /// The same with the files that it reads below `folder`; `None` where it reads none.
+    fn absolute(&self, folder: &Path) -> Option<BackboneKind> {
+        let _ = folder;
+        None
+    }
 }
 
 registry! {
     /// What turns inputs into features.
     pub BackboneKind as dyn Backbone {
         "mlp" => Mlp,
+        "tabular" => Tabular,
+        "lenet" => LeNet,
+        "conv" => Conv,
+        "resnet18" => ResNet18,
+        "resnet34" => ResNet34,
+        "resnet50" => ResNet50,
+        "unet" => UNet,
+        "transformer" => Transformer,
+        "bilstm" => BiLstmBackbone,
+        "torchscript" => TorchScript,
     }
+}
+
+impl BackboneKind {
+    /// The same with the files that it reads below `folder`.
+    #[must_use]
+    pub fn below(&self, folder: &Path) -> Self {
+        self.absolute(folder).unwrap_or_else(|| self.clone())
+    }
+}
+
+fn whole(folder: &Path, file: &Path) -> PathBuf {
+    let file = folder.join(file);
+    std::path::absolute(&file).unwrap_or(file)
 }
