@@ -1,5 +1,6 @@
 //! `polytask check`
 
+use super::drawing::drawing;
 use super::train::Changes;
 use super::words::say;
 use crate::balance::{Balancer, Gradients, MethodSettings, present};
@@ -50,8 +51,10 @@ impl Check {
         for (name, split) in [("validation", &dataset.validation), ("test", &dataset.test)] {
             say(format!("            {name} {}", split.as_ref().map_or("none".into(), |split| rows(split))))?;
         }
+        say(format!("fingerprint {:016x}", assembly.fingerprint))?;
         let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
         say(format!("\n{}", parameter_table(&parameters.spans, sharing, &names)))?;
+        say(format!("\n{}", drawing(&assembly.model.graph(), &parameters.spans, &names)))?;
         let engine = assembly.engine(experiment)?.choice();
         let device = format!("{device:?}").to_lowercase();
         say(format!("\nfirst step, forward and back on {device} by the {} engine:", engine.name()))?;

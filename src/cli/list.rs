@@ -9,6 +9,7 @@ use crate::manual;
 use crate::methods::Method;
 use crate::models::architectures::ArchitectureKind;
 use crate::models::backbones::BackboneKind;
+use crate::models::heads::HeadKind;
 use crate::models::objectives::ProblemKind;
 use crate::optim::{OptimizerKind, ScheduleKind};
 use crate::registry::Entry;
@@ -40,6 +41,7 @@ fn tables() -> Vec<(&'static str, Vec<Entry>)> {
         ("metric", metrics()),
         ("architecture", ArchitectureKind::entries()),
         ("backbone", BackboneKind::entries()),
+        ("head", HeadKind::entries()),
         ("objectives", ProblemKind::entries()),
         ("method", Method::entries()),
         ("optimizer", OptimizerKind::entries()),

@@ -4,6 +4,7 @@ mod affinity;
 mod balance;
 mod check;
 mod convert;
+mod drawing;
 mod list;
 mod model;
 mod train;

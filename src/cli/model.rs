@@ -69,6 +69,7 @@ impl Evaluate {
             precision,
             folder: yaml.parent().unwrap_or(Path::new(".")),
             fitted: metadata.as_ref().map(|metadata| (&metadata.features, standardizations.as_slice())),
+            indices: false,
         };
         let dataset = experiment.data.load(&request)?.to_device(device);
         let train = self.train.then_some(&dataset.train);
@@ -77,7 +78,7 @@ impl Evaluate {
         for (name, split) in splits {
             let Some(split) = split else { continue };
             let rows = experiment.evaluate.batch_size as i64;
-            let scores = measure(&model, &tasks, &dataset.standardizations, split, rows)?;
+            let scores = measure(&model, &tasks, &dataset, split, rows)?;
             all.insert(name.into(), by_task(&Some(scores)));
         }
         if all.is_empty() {
