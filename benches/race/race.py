@@ -39,6 +39,10 @@ REQUIRED = {
     ("process", "torch_sliced"): 12,
     ("process", "jax_scan"): 10,
     ("lenet", "torch_sliced"): 1,
+    ("census_epoch", "torch_dataloader"): 1,
+    ("multi_mnist_epoch", "torch_dataloader"): 1,
+    ("census_memory", "torch_dataloader"): 1,
+    ("multi_mnist_memory", "torch_dataloader"): 1,
 }
 # MKL inside PyTorch leaves half of an AMD core unused.
 REQUIRED_ON_AMD = {("large_sum", "torch_sliced"): 2}
@@ -49,6 +53,12 @@ TRAINED = 0.995
 TRAIN_ALONE = ["stop=null", "evaluate.every=1000000 steps", "record.every=100"]
 TRAIN_EVALUATED = ["stop=null", "record.every=100"]
 PROCESS_STEPS = 1000
+# Works on real data: the experiment, and what is set so that nothing but training is measured.
+EPOCHS = {
+    "census": ("census_experts", ["data.validation=null", "data.test=null", "stop=null"], 2 * math.log(2)),
+    "multi_mnist": ("multi_mnist", ["data.validation=0", "data.test=0", "train.batch_size=256"], 2 * math.log(10)),
+}
+EPOCHS_PER_TURN = 2
 
 
 class Failed(Exception):
@@ -103,11 +113,15 @@ WORKS = {
     "lenet": Work(["polytask", "torch_sliced"], "lenet"),
     "process": Work(["polytask", "torch_sliced", "jax_scan"], "document", unit="ms a run"),
     "memory": Work(["polytask", "torch_sliced", "jax_scan"], "document", unit="MiB"),
+    "census_epoch": Work(["polytask", "torch_dataloader"], "census", unit="s an epoch"),
+    "census_memory": Work(["polytask", "torch_dataloader"], "census", unit="MiB"),
+    "multi_mnist_epoch": Work(["polytask", "torch_dataloader"], "multi_mnist", unit="s an epoch"),
+    "multi_mnist_memory": Work(["polytask", "torch_dataloader"], "multi_mnist", unit="MiB"),
 }
 # Those that Polytask's own worker or binary runs.
 OURS = {"polytask", "polytask_evaluating", "autograd", "kernels", "plain_tch"}
 # In table units: from seconds, or from MiB.
-SCALE = {"µs": 1e6, "ms a run": 1e3, "MiB": 1.0}
+SCALE = {"µs": 1e6, "ms a run": 1e3, "s an epoch": 1.0, "MiB": 1.0}
 
 
 @dataclass
@@ -234,12 +248,37 @@ def script(setting: Setting, name: str, value: int) -> Callable[[], tuple[float,
     return turn
 
 
+def epoch(setting: Setting, name: str, contender: str, memory: bool) -> Callable[[], tuple[float, float]]:
+    """Turns of a whole process that trains real rows for some epochs: its own seconds per epoch, or its peak MiB."""
+    experiment, sets, _ = EPOCHS[name]
+
+    def ours() -> tuple[float, float]:
+        with tempfile.TemporaryDirectory() as folder:
+            chosen = [f"threads={setting.threads}", f"train.epochs={EPOCHS_PER_TURN}", *sets]
+            command = [setting.polytask, "train", str(ROOT / "experiments" / f"{experiment}.yaml"), "--out", folder]
+            command += ["--quiet", *(argument for set_ in chosen for argument in ("--set", set_))]
+            _, peak, _ = whole(command)
+            summary = json.loads((pathlib.Path(folder) / "summary.json").read_text())
+        loss = summary["final"]["train"]["total"]["loss_mean"]
+        return peak if memory else summary["cost"]["seconds"] / EPOCHS_PER_TURN, loss
+
+    def theirs() -> tuple[float, float]:
+        command = [sys.executable, str(HERE / "epoch_peers.py"), f"{name}_epoch", str(EPOCHS_PER_TURN)]
+        _, peak, output = whole(command)
+        seconds, loss = map(float, output.split())
+        return peak if memory else seconds, loss
+
+    return ours if contender == "polytask" else theirs
+
+
 def start(setting: Setting, name: str, contender: str) -> Entrant:
     """Brings a contender of a work to the line."""
     work = WORKS[name]
     entrant = Entrant(contender)
     try:
-        if name in ("process", "memory"):
+        if work.problem in EPOCHS:
+            entrant.turn = epoch(setting, work.problem, contender, memory=name.endswith("memory"))
+        elif name in ("process", "memory"):
             entrant.turn = script(setting, contender, value=int(name == "memory"))
         elif name == "train" and contender.startswith("polytask"):
             alone = contender == "polytask"
@@ -261,7 +300,7 @@ def race(setting: Setting, name: str) -> list[Entrant]:
     present = [c for c in WORKS[name].contenders if setting.worker or c not in OURS]
     entrants = [start(setting, name, contender) for contender in present]
     shuffle = random.Random(0).shuffle
-    for _ in range(min(setting.rounds, 5) if name == "memory" else setting.rounds):
+    for _ in range(rounds(setting, name)):
         order = [entrant for entrant in entrants if not entrant.error]
         shuffle(order)
         for entrant in order:
@@ -274,8 +313,17 @@ def race(setting: Setting, name: str) -> list[Entrant]:
     for entrant in entrants:
         if not entrant.error:
             entrant.stop()
-            entrant.error = untrained(entrant.losses, PROBLEMS[WORKS[name].problem].chance)
+            problem = WORKS[name].problem
+            chance = EPOCHS[problem][2] if problem in EPOCHS else PROBLEMS[problem].chance
+            entrant.error = untrained(entrant.losses, chance)
     return entrants
+
+
+def rounds(setting: Setting, name: str) -> int:
+    """How often each contender has its turn: less often where a turn is long."""
+    if name.endswith("_memory"):
+        return 1
+    return min(setting.rounds, 5) if name == "memory" or name.endswith("_epoch") else setting.rounds
 
 
 def untrained(losses: list[float], chance: float) -> str | None:
