@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::Command;
 use tch::Device;
 
-/// Makes the process ready to train: so many threads, deterministic algorithms; and numbers below 1e-38, at which Adam's
+/// Makes the process ready to train: so many threads, deterministic algorithms, memory kept from step to step; and numbers below 1e-38, at which Adam's
 /// moments of dead units end, are zero: arithmetic on them is many times slower.
 pub fn prepare(threads: u64, device: Device) {
+    libtorch::keep_memory();
     libtorch::flush_denormals(true);
     libtorch::set_threads(threads as usize);
     libtorch::set_deterministic(device);

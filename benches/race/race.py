@@ -248,7 +248,7 @@ def script(setting: Setting, name: str, value: int) -> Callable[[], tuple[float,
     return turn
 
 
-def epoch(setting: Setting, name: str, contender: str, memory: bool) -> Callable[[], tuple[float, float]]:
+def real(setting: Setting, name: str, contender: str, memory: bool) -> Callable[[], tuple[float, float]]:
     """Turns of a whole process that trains real rows for some epochs: its own seconds per epoch, or its peak MiB."""
     experiment, sets, _ = EPOCHS[name]
 
@@ -277,7 +277,7 @@ def start(setting: Setting, name: str, contender: str) -> Entrant:
     entrant = Entrant(contender)
     try:
         if work.problem in EPOCHS:
-            entrant.turn = epoch(setting, work.problem, contender, memory=name.endswith("memory"))
+            entrant.turn = real(setting, work.problem, contender, memory=name.endswith("memory"))
         elif name in ("process", "memory"):
             entrant.turn = script(setting, contender, value=int(name == "memory"))
         elif name == "train" and contender.startswith("polytask"):

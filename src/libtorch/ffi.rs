@@ -33,6 +33,7 @@ unsafe extern "C" {
     pub fn polytask_seed(seed: u64, cuda_devices: c_int, error: ErrorText) -> c_int;
     pub fn polytask_threads(count: c_int, error: ErrorText) -> c_int;
     pub fn polytask_flush_denormals(on: c_int) -> c_int;
+    pub fn polytask_keep_memory() -> c_int;
     pub fn polytask_is_alone(tensor: Handle) -> c_int;
 
     pub fn polytask_module_load(data: *const u8, size: usize, device: c_int, error: ErrorText) -> *mut RawModule;

@@ -50,6 +50,14 @@ pub fn flush_denormals(on: bool) -> bool {
     unsafe { ffi::polytask_flush_denormals(on.into()) != 0 }
 }
 
+/// Lets the C library keep the memory of tensors up to some size (256 MiB; 32 on older ones) for the next ones, where it is
+/// glibc: else every feature map of some megabytes is mapped, zeroed and unmapped anew at each step, a quarter of LeNet's
+/// time. Gives the size in MiB, 0 where the library has no such switch.
+pub fn keep_memory() -> i32 {
+    // SAFETY: a plain call.
+    unsafe { ffi::polytask_keep_memory() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

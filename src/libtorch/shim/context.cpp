@@ -6,6 +6,9 @@
 #include <torch/version.h>
 #include <cstdlib>
 #include <mutex>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 extern "C" {
 
@@ -74,6 +77,16 @@ int polytask_threads(int count, char** error) {
 }
 
 int polytask_flush_denormals(int on) { return at::globalContext().setFlushDenormal(on != 0); }
+
+int polytask_keep_memory() {
+#ifdef __GLIBC__
+  // Older versions take no more than half of an arena's heap, 32 MiB.
+  const int threshold = mallopt(M_MMAP_THRESHOLD, 256 << 20) ? 256 : mallopt(M_MMAP_THRESHOLD, 32 << 20) ? 32 : 0;
+  return threshold && mallopt(M_TRIM_THRESHOLD, 512 << 20) ? threshold : 0;
+#else
+  return 0;
+#endif
+}
 
 int polytask_is_alone(const at::Tensor* tensor) {
   return tensor->use_count() == 1 && tensor->storage().use_count() == 1;
