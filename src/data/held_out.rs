@@ -19,6 +19,16 @@ pub enum HeldOut<T> {
     Own(T),
 }
 
+impl<T> HeldOut<T> {
+    /// The same with its own rows changed.
+    pub(super) fn map_own(&self, change: impl Fn(&T) -> T) -> Self {
+        match self {
+            Self::Share(share) => Self::Share(*share),
+            Self::Own(rows) => Self::Own(change(rows)),
+        }
+    }
+}
+
 impl<'de, T: DeserializeOwned> Deserialize<'de> for HeldOut<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {

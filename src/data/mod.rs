@@ -227,6 +227,17 @@ fn absolute(folder: &Path, path: &Path) -> PathBuf {
     std::path::absolute(folder.join(path)).unwrap_or_else(|_| folder.join(path))
 }
 
+impl Request<'_> {
+    /// How the training images `[N, C, …]` (uint8) become numbers: as the model's did, at mean 0 and deviation 1, or 0 to 1.
+    fn pixels(&self, standardize: bool, images: &Tensor) -> Pixels {
+        match self.fitted.and_then(|(features, _)| features.pixels.clone()) {
+            Some(pixels) => pixels,
+            None if standardize => Pixels::fit(images),
+            None => Pixels::plain(images.size()[1]),
+        }
+    }
+}
+
 /// A source of data.
 pub trait Source {
     /// Loads every split, checked: inputs are finite, labels fit their tasks, every task has a label in `train`.

@@ -3,7 +3,7 @@
 use super::held_out::hold_out;
 use super::idx::{family, idx, images};
 use super::labels::Labels;
-use super::{Augmentation, Data, Dataset, Features, Group, Pixels, Request, Source};
+use super::{Augmentation, Data, Dataset, Features, Group, Request, Source};
 use crate::error::{BadSetting, Mistake};
 use crate::random::generator;
 use crate::tasks::{Form, Target, Task};
@@ -118,11 +118,7 @@ impl Source for MultiMnist {
             Some(vec![build(2, self.test, &test, [&all[0], &all[1]])?])
         };
         let train = build(0, self.train, &train, [&left, &right])?;
-        let pixels = match request.fitted.and_then(|(features, _)| features.pixels.clone()) {
-            Some(pixels) => pixels,
-            None if self.standardize => Pixels::fit(&train.inputs[0].1),
-            None => Pixels::plain(1),
-        };
+        let pixels = request.pixels(self.standardize, &train.inputs[0].1);
         Ok(Dataset {
             train: vec![train],
             validation,

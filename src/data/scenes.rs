@@ -1,6 +1,6 @@
 //! Semi-synthetic scenes: photographs of real objects on planes whose distance and slope are known at every pixel.
 
-use super::{Data, Dataset, Features, Group, Pixels, Request, Source};
+use super::{Data, Dataset, Features, Group, Request, Source};
 use crate::error::{BadSetting, Mistake};
 use crate::random::generator;
 use crate::tasks::{Standardization, Target, Task};
@@ -98,11 +98,7 @@ impl Source for Scenes {
         let other = |split, images| (images > 0).then(|| vec![group(draw(split, images))]);
         let (validation, test) = (other(1, self.validation), other(2, self.test));
         let train = group(train);
-        let pixels = match request.fitted.and_then(|(features, _)| features.pixels.clone()) {
-            Some(pixels) => pixels,
-            None if self.standardize => Pixels::fit(&train.inputs[0].1),
-            None => Pixels::plain(self.channels as i64),
-        };
+        let pixels = request.pixels(self.standardize, &train.inputs[0].1);
         Ok(Dataset {
             train: vec![train],
             validation,

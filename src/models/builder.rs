@@ -102,11 +102,6 @@ impl<'a> Builder<'a> {
         let probe = self.path.path("x");
         probe.strip_suffix('x').unwrap_or(&probe).trim_end_matches('.').to_string()
     }
-
-    /// The run's seed.
-    pub fn seed(&self) -> u64 {
-        self.seed
-    }
 }
 
 /// The number of elements of a shape.

@@ -163,10 +163,7 @@ impl Source for Arrays {
     }
 
     fn absolute(&self, folder: &Path) -> Data {
-        let held = |it: &Option<HeldOut<ArrayRows>>| match it {
-            Some(HeldOut::Own(rows)) => Some(HeldOut::Own(rows.absolute(folder))),
-            other => other.clone(),
-        };
+        let held = |it: &Option<HeldOut<ArrayRows>>| it.as_ref().map(|it| it.map_own(|rows| rows.absolute(folder)));
         Data::Arrays(Self {
             train: self.train.absolute(folder),
             validation: held(&self.validation),

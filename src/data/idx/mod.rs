@@ -8,7 +8,7 @@ pub(super) use read::{family, idx, images};
 
 use super::held_out::{HeldOut, hold_out};
 use super::labels::{Labels, check_labelled};
-use super::{Augmentation, Data, Dataset, Features, Group, Pixels, Request, Source};
+use super::{Augmentation, Data, Dataset, Features, Group, Request, Source};
 use crate::error::{BadSetting, Mistake, nearest};
 use crate::tasks::{Form, Target};
 use anyhow::Result;
@@ -90,11 +90,7 @@ impl Source for Idx {
             alike(&train, group)?;
         }
         let images = &train.inputs[0].1;
-        let pixels = match request.fitted.and_then(|(features, _)| features.pixels.clone()) {
-            Some(pixels) => pixels,
-            None if self.standardize => Pixels::fit(images),
-            None => Pixels::plain(images.size()[1]),
-        };
+        let pixels = request.pixels(self.standardize, images);
         Ok(Dataset {
             train: vec![train],
             validation,
@@ -107,10 +103,7 @@ impl Source for Idx {
     }
 
     fn absolute(&self, folder: &Path) -> Data {
-        let held = |it: &Option<HeldOut<IdxRows>>| match it {
-            Some(HeldOut::Own(rows)) => Some(HeldOut::Own(rows.absolute(folder))),
-            other => other.clone(),
-        };
+        let held = |it: &Option<HeldOut<IdxRows>>| it.as_ref().map(|it| it.map_own(|rows| rows.absolute(folder)));
         Data::Idx(Self {
             train: self.train.absolute(folder),
             validation: held(&self.validation),

@@ -10,7 +10,7 @@ use super::csv::fit::{self, Loaded};
 use super::csv::split::{Plan, SPLITS};
 use super::csv::table::{Opened, Role, Wanted};
 use super::labels::{Labels, check_labelled};
-use super::{Augmentation, Csv, Data, Dataset, Features, Files, Fractions, Group, Missing, Pixels, Request, Source};
+use super::{Augmentation, Csv, Data, Dataset, Features, Files, Fractions, Group, Missing, Request, Source};
 use crate::error::{BadSetting, Mistake};
 use crate::tasks::{Standardization, Target, Task};
 use anyhow::Result;
@@ -140,11 +140,7 @@ impl Source for Images {
                 check_labelled(&request.tasks[task], target, "data.train")?;
             }
         }
-        let pixels = match request.fitted.and_then(|(features, _)| features.pixels.clone()) {
-            Some(pixels) => pixels,
-            None if self.standardize => Pixels::fit(&train[0].inputs[0].1),
-            None => Pixels::plain(self.channels),
-        };
+        let pixels = request.pixels(self.standardize, &train[0].inputs[0].1);
         Ok(Dataset {
             train,
             validation: build(1)?,
