@@ -139,10 +139,11 @@ impl Place {
 }
 
 /// Settings that do not make another run of it: limits and records. They may change on `--resume`.
-const FREE: [&str; 11] = [
+const FREE: [&str; 12] = [
     "train.epochs",
     "train.steps",
     "train.time",
+    "train.prefetch",
     "stop",
     "checkpoint",
     "record",

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{fail, succeed, text, write};
-use polytask::libtorch::Module;
+use polytask::libtorch::{Module, Script};
 use std::fs;
 use std::path::Path;
 use tch::{Device, Kind};
@@ -114,4 +114,17 @@ fn a_module_from_a_file_is_a_backbone_of_each_task() {
     assert!(fs::read_to_string(&config).expect("config").contains(text(&at("body.pt"))));
     succeed(&["check", text(&config)]);
     succeed(&["evaluate", text(&at("run")), text(&yaml)]);
+}
+
+#[test]
+fn a_module_that_refuses_the_rows_is_told_and_no_panic() {
+    let folder = tempfile::tempdir().expect("a folder");
+    rows(folder.path());
+    let source = "def forward(self, input: Tensor) -> Tensor:\n    \
+                  assert bool((input == 0).all()), \"only zeros here\"\n    return input\n";
+    Script::new("a.Picky", source).save(&folder.path().join("picky.pt"), &[]).expect("saved");
+    let data = "inputs: [size, first], standardize: false";
+    let yaml = experiment(folder.path(), "picky.yaml", data, "{name: torchscript, file: picky.pt}", "");
+    let said = fail(&["check", text(&yaml)]);
+    assert!(said.contains("TorchScript") && said.contains("only zeros here"), "{said}");
 }

@@ -76,7 +76,7 @@ impl<'m> Autograd<'m> {
             let mode = numbered(request.mode, number * self.tasks.len() as u64 + group as u64);
             let outputs = match self.model.shared_representation().filter(|_| request.representation) {
                 Some(model) => {
-                    let z = model.encode(&rows.inputs, mode);
+                    let z = model.encode(&rows.inputs, mode)?;
                     let outputs = model.decode(&z, &rows.tasks, mode);
                     tape.representation = Some(z);
                     outputs

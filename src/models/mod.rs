@@ -118,7 +118,10 @@ pub trait Model {
 /// A model in two parts: one representation that every head reads.
 pub trait SharedRepresentation {
     /// Inputs to the representation `z [N, …]`.
-    fn encode(&self, inputs: &[(String, Tensor)], mode: Mode) -> Tensor;
+    ///
+    /// # Errors
+    /// The inputs do not fit the model (only a part from outside can find that out here).
+    fn encode(&self, inputs: &[(String, Tensor)], mode: Mode) -> Result<Tensor>;
 
     /// The representation to the outputs of `tasks`, in their order.
     fn decode(&self, z: &Tensor, tasks: &[usize], mode: Mode) -> Vec<Tensor>;

@@ -100,7 +100,7 @@ impl Network {
 
 impl Model for Network {
     fn forward(&self, inputs: &[(String, Tensor)], tasks: &[usize], mode: Mode) -> Result<Vec<Tensor>> {
-        Ok(self.flow.run(&[(Flow::INPUT, &inputs[0].1)], &Self::pick(&self.outputs, tasks), mode))
+        self.flow.try_run(&[(Flow::INPUT, &inputs[0].1)], &Self::pick(&self.outputs, tasks), mode)
     }
 
     fn shared_representation(&self) -> Option<&dyn SharedRepresentation> {
@@ -170,8 +170,8 @@ impl Model for Network {
 }
 
 impl SharedRepresentation for Network {
-    fn encode(&self, inputs: &[(String, Tensor)], mode: Mode) -> Tensor {
-        self.flow.run(&[(Flow::INPUT, &inputs[0].1)], &self.representations[..1], mode).swap_remove(0)
+    fn encode(&self, inputs: &[(String, Tensor)], mode: Mode) -> Result<Tensor> {
+        Ok(self.flow.try_run(&[(Flow::INPUT, &inputs[0].1)], &self.representations[..1], mode)?.swap_remove(0))
     }
 
     fn decode(&self, z: &Tensor, tasks: &[usize], mode: Mode) -> Vec<Tensor> {

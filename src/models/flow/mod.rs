@@ -15,6 +15,7 @@ pub use block::Block;
 pub use operations::*;
 
 use super::{Layer, Mode, Node};
+use anyhow::Result;
 use std::rc::Rc;
 use tch::Tensor;
 
@@ -137,6 +138,17 @@ impl Flow {
     /// # Panics
     /// A value is wanted that needs an input which is not given.
     pub fn run(&self, given: &[(Value, &Tensor)], wanted: &[Value], mode: Mode) -> Vec<Tensor> {
+        self.try_run(given, wanted, mode).expect("layers take rows of the shape that they were built for")
+    }
+
+    /// The same of a flow with layers from outside.
+    ///
+    /// # Errors
+    /// A layer refuses the rows.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    pub fn try_run(&self, given: &[(Value, &Tensor)], wanted: &[Value], mode: Mode) -> Result<Vec<Tensor>> {
         let mut uses = self.uses(given, wanted);
         let mut values: Vec<Option<Tensor>> = self.steps.iter().map(|_| None).collect();
         for (value, tensor) in given {
@@ -160,7 +172,7 @@ impl Flow {
             let result = match &step.part {
                 Part::Input => panic!("the input is not given"),
                 Part::Parameter(tensor) => tensor.shallow_clone(),
-                Part::Layer(layer) => layer.forward(inputs[0], mode),
+                Part::Layer(layer) => layer.try_forward(inputs[0], mode)?,
                 Part::Operation(operation) => operation.forward(&inputs, mode),
             };
             values[at] = Some(result);
@@ -168,7 +180,7 @@ impl Flow {
                 release(input.0, 1, &mut uses, &mut values);
             }
         }
-        wanted.iter().map(|value| values[value.0].as_ref().expect("computed above").shallow_clone()).collect()
+        Ok(wanted.iter().map(|value| values[value.0].as_ref().expect("computed above").shallow_clone()).collect())
     }
 
     /// How often each value is read on the way from `given` to `wanted`; those wanted once more, so that they stay.

@@ -26,12 +26,21 @@ pub use upsampling::UpConv2d;
 
 use super::Mode;
 use crate::libtorch::Script;
+use anyhow::Result;
 use tch::Tensor;
 
 /// A module of one input and one output.
 pub trait Layer {
     /// `[N, …]` to `[N, …]`.
     fn forward(&self, x: &Tensor, mode: Mode) -> Tensor;
+
+    /// The same of a layer that may refuse rows of the right shape: code from outside.
+    ///
+    /// # Errors
+    /// What it says.
+    fn try_forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        Ok(self.forward(x, mode))
+    }
 
     /// The shape of a row that comes out, of the shape of one that goes in; both without `N`.
     fn shape(&self, input: &[i64]) -> Vec<i64> {
