@@ -39,7 +39,7 @@ impl Trajectory {
     /// Reads a run's folder: its configuration, its records, its last checkpoint.
     ///
     /// # Errors
-    /// It holds no run, or one whose model is no toy problem.
+    /// It holds no run, or one whose model is no toy problem of two objectives.
     pub fn read(folder: &Path) -> Result<Self> {
         let experiment = yaml::read_file::<Experiment>(&folder.join("config.yaml"), &[])?.settings;
         let Some(problem) = experiment.model.objectives.clone() else {
@@ -47,17 +47,21 @@ impl Trajectory {
                 .remedy("name runs of experiments with `model: {objectives: …}`")
                 .into());
         };
+        if problem.objectives() != 2 {
+            let what = format!("{} has {} objectives, and a picture shows two", problem.name(), problem.objectives());
+            return Err(Mistake::new(folder.display(), what)
+                .remedy("name runs of a problem with two objectives")
+                .into());
+        }
         let [first, second] = experiment.tasks.as_slice() else {
             return Err(Mistake::new(folder.display(), "its config.yaml has not two tasks").into());
         };
         let names = [first.name.clone(), second.name.clone()];
         let (steps, mut points, mut objectives) = records(folder, &names)?;
         if let Some(end) = end(folder)? {
-            objectives.push(problem.at(&end));
+            objectives.extend(pairs([problem.at(&end)]));
             let point = problem.point(&Tensor::from_slice(&end));
-            if let Ok([x, y]) = <[f64; 2]>::try_from(Vec::<f64>::try_from(&point)?) {
-                points.push([x, y]);
-            }
+            points.extend(pairs([Vec::<f64>::try_from(&point)?]));
         }
         let mut arguments = serde_yaml::to_value(&experiment.method)?;
         arguments.as_mapping_mut().map(|section| section.remove("name"));
@@ -122,6 +126,11 @@ fn end(folder: &Path) -> Result<Option<Vec<f64>>> {
     Ok(Some(Vec::try_from(x.to_kind(Kind::Double))?))
 }
 
+/// The lists of two numbers among them.
+fn pairs(lists: impl IntoIterator<Item = Vec<f64>>) -> Vec<[f64; 2]> {
+    lists.into_iter().filter_map(|list| list.try_into().ok()).collect()
+}
+
 /// Some runs of one problem.
 pub struct Trajectories(Vec<Trajectory>);
 
@@ -163,16 +172,16 @@ impl Trajectories {
             objectives: run.objectives.clone(),
         };
         let share = |step: i32| f64::from(step) / 200.0;
-        let optimal = (0..=200).map(|step| problem.optimal(share(step)));
+        let optimal = (0..=200).map(|step| problem.optimal(&[share(step), 1.0 - share(step)]));
         let scene = Scene {
             title: first.experiment.clone(),
             routes: self.0.iter().zip(self.labels()).map(route).collect(),
             names: first.names.clone(),
             height: &|point| {
-                problem.values(&Tensor::from_slice(&point)).map(|v| v.double_value(&[])).iter().sum::<f64>() / 2.0
+                problem.values(&Tensor::from_slice(&point)).iter().map(|v| v.double_value(&[])).sum::<f64>() / 2.0
             },
-            set: optimal.filter_map(|point| <[f64; 2]>::try_from(point).ok()).collect(),
-            front: problem.front(200),
+            set: pairs(optimal),
+            front: pairs(problem.front(200)),
             bounds: problem.bounds(),
         };
         draw(&scene, file)
@@ -187,7 +196,7 @@ impl Trajectories {
 
     /// Runs that differ in their preference alone sweep one front.
     fn family(&self, run: &Trajectory) -> String {
-        self.label(run, &["weights"])
+        self.label(run, &["weights", "preference"])
     }
 
     /// The method's name; with its other settings, but for those `left_out`, where another run of it has others.
@@ -222,16 +231,16 @@ impl Trajectories {
                 None => ends.push((label, vec![[a, b]])),
             }
         }
-        if let Some(reference) = run.problem.reference() {
+        if let Some(reference) = run.problem.reference().and_then(|point| <[f64; 2]>::try_from(point).ok()) {
             lines.push(format!("\nhypervolume of the ends, reference ({}, {})", reference[0], reference[1]));
             for (label, points) in ends {
                 let runs = if points.len() == 1 { "run" } else { "runs" };
-                lines.push(format!("  {label:20} {:.6}  ({} {runs})", hypervolume(&points, reference), points.len()));
+                lines.push(format!("  {label:20} {:.6}  ({} {runs})", hypervolume(&points, &reference), points.len()));
             }
             lines.push(format!(
                 "  {:20} {:.6}",
                 "the whole front",
-                curve_hypervolume(&run.problem.front(2000), reference)
+                curve_hypervolume(&pairs(run.problem.front(2000)), reference)
             ));
         }
         lines.join("\n")

@@ -107,6 +107,47 @@ fn trajectories_become_pictures_with_a_legend_by_method() {
     assert!(said.contains("\"dimension\":3") && said.contains("hint: draw runs of one problem at a time"), "{said}");
 }
 
+/// The losses at the end of a run of an experiment of the repository by exact Pareto optimal search, whose preference asks for
+/// losses in the ratio of `ray`.
+fn searched(run: &Path, name: &str, ray: &[f64]) -> Vec<f64> {
+    let yaml = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments").join(name);
+    let preference: Vec<f64> = ray.iter().map(|value| 1.0 / value).collect();
+    let method = format!("method={{name: epo, preference: {preference:?}}}");
+    succeed(&["train", text(&yaml), "--out", text(run), "--quiet", "--set", &method]);
+    let scores = succeed(&["evaluate", text(run), text(&yaml), "--train", "--json"]);
+    let scores: serde_json::Value = serde_json::from_str(&scores).expect("json");
+    let tasks = ["first", "second", "third"].into_iter().take(ray.len());
+    tasks.map(|task| scores["train"][task]["loss"].as_f64().expect("a loss")).collect()
+}
+
+/// The angle between two directions, in degrees.
+fn angle(a: &[f64], b: &[f64]) -> f64 {
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    (dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()).min(1.0).acos().to_degrees()
+}
+
+#[test]
+fn exact_pareto_optimal_search_ends_on_the_front_where_the_preference_points() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for step in 0..5 {
+        let slope = (f64::from(step) + 0.5) / 5.0 * std::f64::consts::FRAC_PI_2;
+        let ray = [slope.cos(), slope.sin()];
+        let losses = searched(&folder.path().join(format!("fonseca{step}")), "fonseca.yaml", &ray);
+        assert!(angle(&losses, &ray) < 1.0, "{losses:?} is off {ray:?} by {}", angle(&losses, &ray));
+        let distances = losses.iter().map(|loss| (-(1.0 - loss).ln()).sqrt()).sum::<f64>();
+        assert!((distances - 2.0).abs() < 1e-3, "{losses:?} is not on the front");
+    }
+    for (number, ray) in [[1.0, 1.0, 1.0], [1.0, 2.0, 3.0], [0.9, 0.2, 0.3]].iter().enumerate() {
+        let run = folder.path().join(format!("dtlz{number}"));
+        let losses = searched(&run, "dtlz2.yaml", ray);
+        assert!(angle(&losses, ray) < 1.5, "{losses:?} is off {ray:?} by {}", angle(&losses, ray));
+        let length = losses.iter().map(|loss| loss * loss).sum::<f64>().sqrt();
+        assert!((length - 1.0).abs() < 1e-3, "{losses:?} is not on the front");
+    }
+    let said = fail(&["trajectories", text(&folder.path().join("dtlz0")), "-o", "unwritten.svg"]);
+    assert!(said.contains("dtlz2 has 3 objectives, and a picture shows two\n  hint: name runs of"), "{said}");
+}
+
 #[test]
 fn combinations_that_make_no_sense_are_named_with_a_remedy() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -121,7 +162,12 @@ fn combinations_that_make_no_sense_are_named_with_a_remedy() {
         (
             vec!["tasks=[{name: first, loss: {name: value}}]".into()],
             "tasks: 1 tasks for the 2 objectives of toy",
-            "write `tasks: [",
+            "list one task per objective, in order: `- {name: …, loss: {name: value}}`",
+        ),
+        (
+            vec!["model={objectives: {name: dtlz2, objectives: 3}}".into()],
+            "tasks: 2 tasks for the 3 objectives of dtlz2",
+            "list one task per objective",
         ),
         (
             vec![tasks("loss: {name: mse}")],

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 ///
 /// Left, for a point of two numbers: where it went, over contours of the mean objective; right: both objectives. Paths are
 /// coloured by method; the Pareto set and its front are black. Prints where each run ended, and the hypervolume of each
-/// method's ends where the problem has a reference point. Runs that differ in the preference `weights` alone sweep one
-/// front: they share a line of that table, and a colour where there are more than ten labels.
+/// method's ends where the problem has a reference point. Runs that differ in their preference (`weights`,
+/// `preference`) alone sweep one front: they share a line of that table, and a colour where there are more than ten labels.
 #[derive(Debug, Args)]
 pub struct Draw {
     /// Folders of runs of one problem

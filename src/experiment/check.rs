@@ -4,7 +4,6 @@ use super::{Experiment, ModelSettings};
 use crate::data::Data;
 use crate::error::{BadSetting, nearest};
 use crate::interval::Interval;
-use crate::models::objectives::OBJECTIVES;
 use crate::tasks::{MetricKind, Task};
 use crate::trainer::{Direction, SelectSettings};
 
@@ -126,11 +125,11 @@ impl Experiment {
                 let what = format!("{} reads no rows, and data {} gives some", problem.name(), self.data.name());
                 return Err(BadSetting::new("data", what).remedy("write `data: {name: none}`"));
             }
-            if tasks.len() != OBJECTIVES {
-                let what = format!("{} tasks for the {OBJECTIVES} objectives of {}", tasks.len(), problem.name());
-                return Err(BadSetting::new("tasks", what).remedy(
-                    "write `tasks: [{name: first, loss: {name: value}}, {name: second, loss: {name: value}}]`",
-                ));
+            let objectives = problem.objectives();
+            if tasks.len() != objectives {
+                let what = format!("{} tasks for the {objectives} objectives of {}", tasks.len(), problem.name());
+                return Err(BadSetting::new("tasks", what)
+                    .remedy("list one task per objective, in order: `- {name: …, loss: {name: value}}`"));
             }
         }
         if no_rows && self.model.backbone.is_some() {

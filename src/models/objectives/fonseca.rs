@@ -50,9 +50,9 @@ impl Problem for Fonseca {
         }
     }
 
-    fn values(&self, point: &Tensor) -> [Tensor; 2] {
+    fn values(&self, point: &Tensor) -> Vec<Tensor> {
         let bell = |centre: f64| 1.0 - (-(point - centre).square().sum(None::<Kind>)).exp();
-        [bell(self.centre()), bell(-self.centre())]
+        vec![bell(self.centre()), bell(-self.centre())]
     }
 
     fn script(&self) -> String {
@@ -60,15 +60,16 @@ impl Problem for Fonseca {
         format!(
             "first = 1.0 - torch.exp(-torch.sum((x - {centre:?}) ** 2))
 second = 1.0 - torch.exp(-torch.sum((x + {centre:?}) ** 2))
+values = [first, second]
 "
         )
     }
 
-    fn optimal(&self, share: f64) -> Vec<f64> {
-        vec![self.centre() * (1.0 - 2.0 * share); self.dimension as usize]
+    fn optimal(&self, shares: &[f64]) -> Vec<f64> {
+        vec![self.centre() * (1.0 - 2.0 * shares[0]); self.dimension as usize]
     }
 
-    fn reference(&self) -> Option<[f64; 2]> {
-        Some([1.0, 1.0])
+    fn reference(&self) -> Option<Vec<f64>> {
+        Some(vec![1.0, 1.0])
     }
 }

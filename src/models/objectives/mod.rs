@@ -1,9 +1,11 @@
 //! Objectives of a point alone: the toy problems on which the field draws what its methods do.
 
+mod dtlz;
 mod fonseca;
 mod toy;
 mod zdt;
 
+pub use dtlz::Dtlz2;
 pub use fonseca::Fonseca;
 pub use toy::Toy;
 pub use zdt::{Zdt1, Zdt2};
@@ -11,6 +13,7 @@ pub use zdt::{Zdt1, Zdt2};
 use super::{Mode, Model, Node};
 use crate::error::BadSetting;
 use crate::libtorch::Script;
+use crate::pareto::lattice;
 use crate::random::generator;
 use crate::registry;
 use anyhow::Result;
@@ -18,11 +21,16 @@ use rand::RngExt;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-/// Two objectives of one vector `x` `[n]`, both to be made small.
+/// Objectives of one vector `x` `[n]`, two or more, all to be made small.
 ///
 /// The vector that is trained need not be the point itself: where the point lives in a box, the parameter is an angle,
 /// and [`point`](Self::point) is in the box wherever training goes.
 pub trait Problem {
+    /// The number of objectives T.
+    fn objectives(&self) -> usize {
+        2
+    }
+
     /// The point at which training starts `[n]`; one that is not given is drawn from `seed`.
     fn start(&self, seed: u64) -> Vec<f64>;
 
@@ -42,14 +50,15 @@ pub trait Problem {
         parameter.shallow_clone()
     }
 
-    /// Both objectives, scalars, of a point `[n]`.
-    fn values(&self, point: &Tensor) -> [Tensor; 2];
+    /// All objectives `[T]`, scalars, of a point `[n]`.
+    fn values(&self, point: &Tensor) -> Vec<Tensor>;
 
-    /// TorchScript lines that turn the parameter `x` `[n]` into the scalars `first` and `second`.
+    /// TorchScript lines that turn the parameter `x` `[n]` into the list `values` of scalars `[T]`.
     fn script(&self) -> String;
 
-    /// The Pareto-optimal point `[n]` at `share` of the way from the first objective's best to the second's.
-    fn optimal(&self, share: f64) -> Vec<f64>;
+    /// The Pareto-optimal point `[n]` that leaves each objective its share `[T]`, numbers of 0 or above that sum to 1: an
+    /// objective whose share is 0 is at its best.
+    fn optimal(&self, shares: &[f64]) -> Vec<f64>;
 
     /// From where to where each coordinate of a point goes, where there is a box.
     fn bounds(&self) -> Option<[f64; 2]> {
@@ -57,7 +66,12 @@ pub trait Problem {
     }
 
     /// The point of objective space that bounds the hypervolume of a front, where the field has agreed on one.
-    fn reference(&self) -> Option<[f64; 2]>;
+    fn reference(&self) -> Option<Vec<f64>>;
+
+    /// The hypervolume of the whole front below that point, where there is a formula and no curve to follow.
+    fn hypervolume(&self) -> Option<f64> {
+        None
+    }
 }
 
 registry! {
@@ -67,23 +81,27 @@ registry! {
         "fonseca" => Fonseca,
         "zdt1" => Zdt1,
         "zdt2" => Zdt2,
+        "dtlz2" => Dtlz2,
     }
 }
 
-/// The number of objectives of every problem.
-pub const OBJECTIVES: usize = 2;
-
 impl ProblemKind {
-    /// Both objectives at a parameter `[n]`.
-    pub fn at(&self, parameter: &[f64]) -> [f64; 2] {
+    /// All objectives `[T]` at a parameter `[n]`.
+    pub fn at(&self, parameter: &[f64]) -> Vec<f64> {
         let point = self.point(&Tensor::from_slice(parameter));
-        self.values(&point).map(|value| value.double_value(&[]))
+        self.values(&point).iter().map(|value| value.double_value(&[])).collect()
     }
 
-    /// The whole front, `steps + 1` points from the first objective's best to the second's.
-    pub fn front(&self, steps: usize) -> Vec<[f64; 2]> {
-        let at = |step| self.at(&self.parameter(&self.optimal(step as f64 / steps as f64)));
-        (0..=steps).map(at).collect()
+    /// The whole front: for two objectives `steps + 1` points from the first one's best to the second one's, for more all
+    /// those whose shares are whole steps.
+    pub fn front(&self, steps: usize) -> Vec<Vec<f64>> {
+        lattice(self.objectives(), steps)
+            .into_iter()
+            .map(|whole| {
+                let shares: Vec<f64> = whole.into_iter().map(|part| part as f64 / steps as f64).collect();
+                self.at(&self.parameter(&self.optimal(&shares)))
+            })
+            .collect()
     }
 }
 
@@ -107,11 +125,14 @@ impl Objectives {
 
     /// As TorchScript: the parameter `x`; `forward(rows)` gives the tuple of objectives, each `[N, 1]`.
     pub fn script(&self) -> Script {
-        let mut source = "def forward(self, rows: Tensor) -> Tuple[Tensor, Tensor]:\n    x = self.x\n".to_string();
+        let each = |of: fn(usize) -> String| (0..self.problem.objectives()).map(of).collect::<Vec<_>>().join(", ");
+        let kinds = each(|_| "Tensor".into());
+        let mut source = format!("def forward(self, rows: Tensor) -> Tuple[{kinds}]:\n    x = self.x\n");
         for line in self.problem.script().lines() {
             source += &format!("    {line}\n");
         }
-        source += "    N = rows.size(0)\n    return (first.expand([N, 1]), second.expand([N, 1]))\n";
+        let values = each(|task| format!("values[{task}].expand([N, 1])"));
+        source += &format!("    N = rows.size(0)\n    return ({values})\n");
         Script::new("polytask.Objectives", source).parameter("x", &self.x)
     }
 }

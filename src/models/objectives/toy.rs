@@ -51,7 +51,7 @@ impl Problem for Toy {
 
     /// Both objectives at once, which makes a step cheaper: the two differ by the sign `s = [-1, 1]` of what the first
     /// coordinate is compared with, since `½(-x0 ∓ 7) ± tanh(x1)` are the arguments of the logarithms.
-    fn values(&self, point: &Tensor) -> [Tensor; 2] {
+    fn values(&self, point: &Tensor) -> Vec<Tensor> {
         let (x, y) = (point.get(0), point.get(1));
         let like = |numbers: &[f64]| Tensor::from_slice(numbers).to_kind(point.kind()).to_device(point.device());
         let above = |value: Tensor, least: f64| value.maximum(&value.full_like(least));
@@ -62,7 +62,7 @@ impl Problem for Toy {
         let c2 = above(-&half, 0.0);
         let both = f * above(half, 0.0) + q * c2; // [2]
         let both = if self.first_scale == 1.0 { both } else { both * like(&[self.first_scale, 1.0]) };
-        [both.get(0), both.get(1)]
+        vec![both.get(0), both.get(1)]
     }
 
     fn script(&self) -> String {
@@ -78,8 +78,7 @@ f = torch.log(torch.maximum(f, torch.full_like(f, {FLOOR:?}))) + 6.0
 q = ((sides + a) ** 2 + (b + 8.0) ** 2 * 0.1) / 10.0 - 20.0
 half = torch.tanh(b * 0.5)
 both = f * torch.maximum(half, zero) + q * torch.maximum(-half, zero)
-first = both[0] * {scale:?}
-second = both[1]
+values = [both[0] * {scale:?}, both[1]]
 "
         )
     }
@@ -87,8 +86,8 @@ second = both[1]
     /// Below the ridge `L_i = q_i tanh(-x1/2)`. A weighted mean that is stationary in `x0` has the weights
     /// `(x0 + 7)/14` and `(7 - x0)/14`; stationary in `x1` too, it solves `0.02 (x1 + 8) tanh(-x1/2) = ½ sech²(x1/2) q`,
     /// which is a contraction. A scale of one objective changes no Pareto set.
-    fn optimal(&self, share: f64) -> Vec<f64> {
-        let x = 7.0 - 14.0 * share;
+    fn optimal(&self, shares: &[f64]) -> Vec<f64> {
+        let x = 7.0 - 14.0 * shares[0];
         let mut y: f64 = -8.4;
         for _ in 0..100 {
             let q = (49.0 - x * x) / 10.0 + (y + 8.0).powi(2) / 100.0 - 20.0;
@@ -98,7 +97,7 @@ second = both[1]
         vec![x, y]
     }
 
-    fn reference(&self) -> Option<[f64; 2]> {
+    fn reference(&self) -> Option<Vec<f64>> {
         None
     }
 }

@@ -75,19 +75,19 @@ macro_rules! zdt {
                 parameter.sin().square()
             }
 
-            fn values(&self, point: &Tensor) -> [Tensor; 2] {
+            fn values(&self, point: &Tensor) -> Vec<Tensor> {
                 let (first, g) = (point.get(0), height(point));
                 let second = $second(&first, g);
-                [first, second]
+                vec![first, second]
             }
 
             fn script(&self) -> String {
-                format!(concat!("{}", $script, "\n"), shared_script(self.dimension))
+                format!(concat!("{}", $script, "\nvalues = [first, second]\n"), shared_script(self.dimension))
             }
 
-            fn optimal(&self, share: f64) -> Vec<f64> {
+            fn optimal(&self, shares: &[f64]) -> Vec<f64> {
                 let mut point = vec![0.0; self.dimension as usize];
-                point[0] = share;
+                point[0] = shares[0];
                 point
             }
 
@@ -95,8 +95,8 @@ macro_rules! zdt {
                 Some([0.0, 1.0])
             }
 
-            fn reference(&self) -> Option<[f64; 2]> {
-                Some([1.0, 1.0])
+            fn reference(&self) -> Option<Vec<f64>> {
+                Some(vec![1.0, 1.0])
             }
         }
     };
