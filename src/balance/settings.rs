@@ -42,7 +42,7 @@ pub struct Common {
     /// `mean` and `sum` cost two backward passes more.
     pub scale: Scale,
     /// What the parameters of a task's own head follow. Default, as in the methods' authors' code: `weighted` for every method
-    /// that reads losses and for mgda, nash_mtl, fairgrad, imtl_g, gradnorm and excess_mtl; `own` for the others; that of
+    /// that reads losses and for mgda, nash_mtl, fairgrad, imtl_g, epo, gradnorm and excess_mtl; `own` for the others; that of
     /// `inner` for cr_mogm and weighted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heads: Option<Heads>,

@@ -7,7 +7,7 @@ use tch::Kind;
 
 /// The settings of methods that have none by default, or whose defaults alone show little. They fit any number of tasks;
 /// `WEIGHTS` stands for one number per task.
-const SETTINGS: [(&str, &[&str]); 19] = [
+const SETTINGS: [(&str, &[&str]); 20] = [
     ("constant", &["weights: WEIGHTS"]),
     ("rlw", &["distribution: normal", "distribution: dirichlet"]),
     ("stch", &["mu: 0.3", "mu: 0.3, weights: WEIGHTS"]),
@@ -18,6 +18,7 @@ const SETTINGS: [(&str, &[&str]); 19] = [
     ("nash_mtl", &["max_norm: 1", "max_norm: null"]),
     ("fairgrad", &["alpha: 0.02", "alpha: 0.5", "alpha: 1", "alpha: 2", "alpha: 50"]),
     ("aligned_mtl", &["scale_mode: min", "scale_mode: median", "scale_mode: rmse"]),
+    ("epo", &["tolerance: 1e-4", "tolerance: 1, preference: WEIGHTS", "preference: WEIGHTS"]),
     ("krum", &["n_byzantine: 0", "n_byzantine: 1, n_selected: 2"]),
     ("pcd", &["tau: 0.02", "tau: 0.5"]),
     ("graddrop", &["leak: 0", "leak: 0.3"]),

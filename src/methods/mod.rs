@@ -75,6 +75,7 @@ registry! {
         "aligned_mtl" => AlignedMtl,
         "upgrad" => UpGrad,
         "dualproj" => DualProj,
+        "epo" => Epo,
         "gradnorm" => GradNorm,
         "krum" => Krum,
         "sdmgrad" => SdmGrad,

@@ -3,6 +3,7 @@
 mod aligned_mtl;
 mod cagrad;
 mod dualproj;
+mod epo;
 mod fairgrad;
 mod gradnorm;
 mod gradvac;
@@ -23,6 +24,7 @@ mod unsolved;
 pub use aligned_mtl::{AlignedMtl, ScaleMode};
 pub use cagrad::{CaGrad, Rescale};
 pub use dualproj::DualProj;
+pub use epo::Epo;
 pub use fairgrad::FairGrad;
 pub use gradnorm::GradNorm;
 pub use gradvac::GradVac;
