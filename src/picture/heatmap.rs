@@ -1,7 +1,7 @@
 //! A matrix of cosines as coloured cells.
 
 use super::Png;
-use super::page::{self, Draw, INK, Page, Side, WHITE, width};
+use super::page::{self, Draw, INK, Page, Side, WHITE, shortened, width};
 use anyhow::{Result, ensure};
 use plotters::prelude::{DrawingBackend, RGBColor};
 
@@ -66,7 +66,7 @@ impl<'a> Heatmap<'a> {
         );
         let cell = (SIDE / size.max(1) as u32).clamp(1, LARGEST_CELL);
         let em = (f64::from(cell) * 0.7).clamp(9.0, TEXT_EM);
-        let names = names.iter().map(|name| shortened(name, em)).collect();
+        let names = names.iter().map(|name| shortened(name, em, NAME_WIDTH)).collect();
         Ok(Self { values, title, names, cell, em })
     }
 
@@ -246,19 +246,6 @@ fn number(value: f64) -> String {
 
 fn short(value: f64) -> String {
     value.to_string().replace('-', "−")
-}
-
-/// The name, or its two ends where it is too long: task names often share their start.
-fn shortened(name: &str, em: f64) -> String {
-    let letters: Vec<char> = name.chars().collect();
-    let mut text = name.to_string();
-    let mut kept = letters.len();
-    while width(&text, em) > NAME_WIDTH && kept > 2 {
-        kept -= 1;
-        let (head, tail) = (&letters[..kept.div_ceil(2)], &letters[letters.len() - kept / 2..]);
-        text = head.iter().chain(&['…']).chain(tail).collect();
-    }
-    text
 }
 
 #[cfg(test)]

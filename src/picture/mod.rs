@@ -4,13 +4,17 @@
 //! `epaint_default_fonts` carries into the program (© 2011 Canonical Ltd., Ubuntu Font Licence 1.0). It has Latin,
 //! Greek and Cyrillic letters; others become boxes. An SVG only names fonts, and whoever shows it sets the letters.
 
+pub mod charts;
+mod colors;
 mod contour;
+mod file;
 mod font;
 mod heatmap;
 mod page;
 mod png;
 mod trajectory;
 
+pub use colors::DISTINCT_COLORS;
 pub use heatmap::Heatmap;
 pub use png::Png;
-pub use trajectory::{DISTINCT_COLORS, Route, Scene, draw};
+pub use trajectory::{Route, Scene, draw};

@@ -18,7 +18,7 @@ const LINE_PER_EM: f64 = 1.121;
 /// And in an SVG it divides the size by this.
 const SVG_PER_EM: f64 = 1.24;
 /// Half the height of capitals and digits, of Ubuntu and of those fonts.
-const HALF_CAPITAL: f64 = 0.35;
+pub const HALF_CAPITAL: f64 = 0.35;
 /// plotters sets letters on whole dots, which spaces them badly; so they are set on finer ones, so many to a dot.
 const FINE: i32 = 4;
 
@@ -55,6 +55,11 @@ pub fn svg(picture: &impl Draw) -> Result<String> {
     Ok(text)
 }
 
+/// A page over dots that are drawn already, three bytes each, for the letters on them.
+pub fn over(pixels: &mut [u8], size: (u32, u32)) -> Page<BitMapBackend<'_>> {
+    Page { area: BitMapBackend::with_buffer(pixels, size).into_drawing_area(), has_letters: false }
+}
+
 /// A page, measured in dots from its upper left corner.
 pub struct Page<B: DrawingBackend> {
     area: DrawingArea<B, Shift>,
@@ -73,6 +78,8 @@ pub enum Side {
     Left,
     /// It reads upwards and ends there.
     Below,
+    /// It reads upwards and has its middle there.
+    Upwards,
 }
 
 impl<B: DrawingBackend> Page<B> {
@@ -98,6 +105,7 @@ impl<B: DrawingBackend> Page<B> {
             Side::Middle => (HPos::Center, FontTransform::None, (x, y + drop)),
             Side::Left => (HPos::Right, FontTransform::None, (x, y + drop)),
             Side::Below => (HPos::Right, FontTransform::Rotate270, (x + drop, y)),
+            Side::Upwards => (HPos::Center, FontTransform::Rotate270, (x + drop, y)),
         };
         let font = font(SVG_PER_EM * em).transform(turn);
         let style = TextStyle::from(font).color(&colour).pos(Pos::new(across, VPos::Center));
@@ -107,11 +115,12 @@ impl<B: DrawingBackend> Page<B> {
     fn dot(&self, text: &str, (x, y): (i32, i32), side: Side, em: f64, colour: RGBColor) -> Result<()> {
         let start = match side {
             Side::Right => 0.0,
-            Side::Middle => -0.5,
+            Side::Middle | Side::Upwards => -0.5,
             Side::Left | Side::Below => -1.0,
         };
         for ((across, down), share) in covered(text, start, em)? {
-            let (across, down) = if side == Side::Below { (down, -1 - across) } else { (across, down) };
+            let (across, down) =
+                if matches!(side, Side::Below | Side::Upwards) { (down, -1 - across) } else { (across, down) };
             // Thin letters, seen as they are printed: darker than their share of the paper.
             let dark = colour.mix(share.min(1.0).powf(0.75));
             self.area.draw_pixel((x + across, y + down), &dark).map_err(|error| undrawn(&error))?;
@@ -150,6 +159,20 @@ fn covered(text: &str, start: f64, em: f64) -> Result<impl Iterator<Item = ((i32
 pub fn width(text: &str, em: f64) -> u32 {
     let ((left, _), (right, _)) = font(LINE_PER_EM * em).layout_box(text).expect("the font is registered");
     (right - left).unsigned_abs()
+}
+
+/// The text, or its two ends where it takes more than `most` dots: names often share their start.
+pub fn shortened(text: &str, em: f64, most: u32) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let mut text = text.to_string();
+    // No letter is so thin that more would fit.
+    let mut kept = letters.len().min(most as usize);
+    while width(&text, em) > most && kept > 2 {
+        kept -= 1;
+        let (head, tail) = (&letters[..kept.div_ceil(2)], &letters[letters.len() - kept / 2..]);
+        text = head.iter().chain(&['…']).chain(tail).collect();
+    }
+    text
 }
 
 fn font(size: f64) -> FontDesc<'static> {

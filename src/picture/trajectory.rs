@@ -1,9 +1,10 @@
 //! Paths of a point over its objectives: where it went, and what that did to the two.
 
+use super::Png;
+use super::colors::COLORS;
 use super::contour::Grid;
+use super::file::write;
 use super::font;
-use crate::error::Mistake;
-use crate::files;
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
@@ -47,44 +48,23 @@ pub struct Scene<'a> {
 pub fn draw(scene: &Scene, file: &Path) -> Result<()> {
     font::register();
     let (width, height) = if scene.has_points() { (1180, 640) } else { (660, 640) };
-    match file.extension().and_then(|ending| ending.to_str()) {
-        Some("svg") => {
-            // The library draws on whole pixels: a path is smooth only on a sheet of finer ones.
-            let (fine_width, fine_height) = (4 * width, 4 * height);
-            let mut text = String::new();
-            Sheet { unit: 4.0 }.paint(scene, SVGBackend::with_string(&mut text, (fine_width, fine_height)))?;
-            let size = |width, height| format!("<svg width=\"{width}\" height=\"{height}\"");
-            let text = text.replacen(&size(fine_width, fine_height), &size(width, height), 1);
-            files::replace_with(file, text.as_bytes())
-        }
-        Some("png") => files::replace(file, |temporary| {
-            // The ending tells the library what to write. Twice as fine: a line has no half pixels.
-            let png = temporary.with_extension("png");
-            Sheet { unit: 2.0 }.paint(scene, BitMapBackend::new(&png, (2 * width, 2 * height)))?;
-            Ok(std::fs::rename(&png, temporary)?)
-        }),
-        _ => {
-            Err(Mistake::new(file.display(), "is no picture that can be written").remedy("name it .svg or .png").into())
-        }
-    }
+    let svg = || {
+        // The library draws on whole pixels: a path is smooth only on a sheet of finer ones.
+        let (fine_width, fine_height) = (4 * width, 4 * height);
+        let mut text = String::new();
+        Sheet { unit: 4.0 }.paint(scene, SVGBackend::with_string(&mut text, (fine_width, fine_height)))?;
+        let size = |width, height| format!("<svg width=\"{width}\" height=\"{height}\"");
+        Ok(text.replacen(&size(fine_width, fine_height), &size(width, height), 1))
+    };
+    let png = || {
+        // Twice as fine: a line has no half pixels.
+        let (width, height) = (2 * width, 2 * height);
+        let mut pixels = vec![255; 3 * width as usize * height as usize];
+        Sheet { unit: 2.0 }.paint(scene, BitMapBackend::with_buffer(&mut pixels, (width, height)))?;
+        Ok(Png::of(&pixels, width, height)?)
+    };
+    write(file, svg, png)
 }
-
-/// Dark to be read on white, far apart, and apart for the colour-blind.
-const COLORS: [RGBColor; 10] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(160, 32, 64),
-    RGBColor(230, 159, 0),
-    RGBColor(85, 70, 160),
-    RGBColor(120, 130, 40),
-    RGBColor(90, 90, 90),
-];
-
-/// The number of labels that a picture tells apart by colour.
-pub const DISTINCT_COLORS: usize = COLORS.len();
 
 /// Text and axes.
 const INK: RGBColor = RGBColor(60, 64, 70);
