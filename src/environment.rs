@@ -52,6 +52,11 @@ impl Environment {
     }
 }
 
+/// Lets [`peak_memory_mib`] count from here on, where the system can: a process that trains run after run tells each one's.
+pub fn forget_peak_memory() {
+    let _ = fs::write("/proc/self/clear_refs", "5");
+}
+
 /// The highest memory use of this process so far, in MiB, where the system tells.
 pub fn peak_memory_mib() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;

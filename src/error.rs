@@ -44,6 +44,19 @@ impl fmt::Display for Mistake {
 
 impl std::error::Error for Mistake {}
 
+/// A mistake that a run's own numbers made: a loss that is not finite, losses that the method cannot take. The same run
+/// would end there again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diverged(pub Mistake);
+
+impl fmt::Display for Diverged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Diverged {}
+
 /// A value in the YAML that no type can refuse alone (it takes two settings, or the data, to see that it is wrong).
 ///
 /// The part that finds it names the setting's path; whoever read the file turns it into a [`Mistake`] with line and column.
@@ -93,17 +106,26 @@ pub fn report(error: &anyhow::Error) -> String {
         text += &format!("\n  caused by: {cause}");
     }
     // anyhow finds a mistake that was attached as context only through the error as a whole.
-    let whole = (error.downcast_ref::<Mistake>(), error.downcast_ref::<BadSetting>());
-    let causes = error.chain().map(|cause| (cause.downcast_ref::<Mistake>(), cause.downcast_ref::<BadSetting>()));
+    let whole = remedy(|| error.downcast_ref(), || error.downcast_ref(), || error.downcast_ref());
+    let causes = error.chain().map(|it| remedy(|| it.downcast_ref(), || it.downcast_ref(), || it.downcast_ref()));
     let mut told: Vec<&String> = Vec::new();
-    for (mistake, setting) in std::iter::once(whole).chain(causes) {
-        let remedy = mistake.and_then(|m| m.remedy.as_ref()).or(setting.and_then(|b| b.remedy.as_ref()));
-        if let Some(remedy) = remedy.filter(|remedy| !told.contains(remedy)) {
+    for remedy in std::iter::once(whole).chain(causes).flatten() {
+        if !told.contains(&remedy) {
             text += &format!("\n  hint: {remedy}");
             told.push(remedy);
         }
     }
     text
+}
+
+/// The way on that one of the kinds of mistakes tells.
+fn remedy<'a>(
+    mistake: impl Fn() -> Option<&'a Mistake>,
+    diverged: impl Fn() -> Option<&'a Diverged>,
+    setting: impl Fn() -> Option<&'a BadSetting>,
+) -> Option<&'a String> {
+    let mistake = mistake().or_else(|| diverged().map(|Diverged(mistake)| mistake));
+    mistake.and_then(|it| it.remedy.as_ref()).or_else(|| setting().and_then(|it| it.remedy.as_ref()))
 }
 
 /// Says something on stderr, if anyone listens: a closed stderr is no reason to panic, or to stop a training.

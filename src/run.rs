@@ -79,6 +79,17 @@ impl Run {
         Ok(run)
     }
 
+    /// Whether another process trains in the folder.
+    pub fn is_taken(folder: &Path) -> bool {
+        let locked = |file: File| matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        File::options().write(true).open(folder.join(LOCK)).is_ok_and(locked)
+    }
+
+    /// Whether this is what is said of a folder that another process trains in, or looked at in this moment.
+    pub fn was_taken(error: &anyhow::Error) -> bool {
+        error.downcast_ref::<Mistake>().is_some_and(|mistake| mistake.what == TAKEN)
+    }
+
     /// The folder, or a file in it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
@@ -144,6 +155,8 @@ fn no_run(folder: &Path) -> Mistake {
 
 const LOCK: &str = ".lock";
 
+const TAKEN: &str = "another process trains in this folder";
+
 fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(|e| {
@@ -151,7 +164,7 @@ fn lock(folder: &Path) -> Result<File> {
     })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Mistake::new(folder.display(), "another process trains in this folder")
+        Err(TryLockError::WouldBlock) => Err(Mistake::new(folder.display(), TAKEN)
             .remedy("wait for it, stop it, or name another folder with --out")
             .into()),
         Err(TryLockError::Error(error)) => Err(Mistake::new(path.display(), format!("cannot be locked ({error})"))

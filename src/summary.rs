@@ -31,6 +31,7 @@ pub fn of(
         "parameters": results.parameters,
         "select": {
             "metric": experiment.select.metric,
+            "mode": results.direction,
             "value": results.best_value,
             "step": results.best_step,
             "epoch": results.best_epoch,

@@ -2,7 +2,7 @@
 
 use crate::environment::{self, Environment};
 use crate::error::{Mistake, note};
-use crate::experiment::{Assembly, Experiment};
+use crate::experiment::{Assembly, Experiment, Loaded};
 use crate::files;
 use crate::metadata::{self, Metadata};
 use crate::models::{Model, Node};
@@ -58,7 +58,8 @@ pub trait Watcher {
 }
 
 /// Nobody.
-struct Unwatched;
+#[derive(Debug)]
+pub struct Unwatched;
 
 impl Watcher for Unwatched {
     fn begin(&mut self, _experiment: &Experiment, _assembly: &Assembly) -> Result<()> {
@@ -92,31 +93,57 @@ pub fn train_watched(
     let experiment = &document.settings;
     experiment.check().map_err(|bad| located(bad.into()))?;
     let place = Place::of(file, experiment, options)?;
-    Run::look(&place.folder, options.resume)?;
+    let start = Start { resume: options.resume, quiet: options.quiet, loaded: &mut Loaded::default() };
+    run(experiment, &place, start, interrupt, watcher).map_err(located)
+}
+
+/// How a run starts.
+pub struct Start<'a> {
+    /// Continue the run in the folder.
+    pub resume: bool,
+    /// No progress on stderr.
+    pub quiet: bool,
+    /// The data of the run before, if it can serve.
+    pub loaded: &'a mut Loaded,
+}
+
+/// Trains an experiment that was read and checked.
+///
+/// # Errors
+/// As [`train`]; a mistake in a setting is a [`BadSetting`](crate::error::BadSetting) that has no place yet.
+pub fn run(
+    experiment: &Experiment,
+    place: &Place,
+    start: Start,
+    interrupt: &AtomicBool,
+    watcher: &mut dyn Watcher,
+) -> Result<Report> {
+    Run::look(&place.folder, start.resume)?;
     let device = experiment.device.resolve()?;
     environment::prepare(experiment.threads, device);
 
-    let assembly = experiment.assemble(&place.source, device).map_err(located)?;
-    watcher.begin(experiment, &assembly).map_err(located)?;
-    let engine = assembly.engine(experiment).map_err(|bad| located(bad.into()))?.choice();
+    let assembly = experiment.assemble_from(start.loaded, &place.source, device)?;
+    watcher.begin(experiment, &assembly)?;
+    let engine = assembly.engine(experiment)?.choice();
     let resolved = experiment.resolved(&place.experiment, device.into(), engine, &place.source);
     let config = yaml::to_yaml(&resolved)?;
-    let (run, checkpoint) = open(&place, &config, options.resume)?;
+    let (run, checkpoint) = open(place, &config, start.resume)?;
     let environment = Environment::look(experiment.threads, device, &place.source);
-    let session = Session { experiment, place: &place, run, config, environment, resumed: options.resume };
-    session.train(assembly, checkpoint, options.quiet, interrupt, watcher).map_err(located)
+    let session = Session { experiment, place, run, config, environment, resumed: start.resume };
+    session.train(assembly, checkpoint, start.quiet, interrupt, watcher)
 }
 
 /// Where an experiment comes from and where its run goes.
-struct Place {
+#[derive(Debug, Clone)]
+pub struct Place {
     /// The folder of the YAML.
-    source: PathBuf,
+    pub source: PathBuf,
     /// The experiment's name.
-    experiment: String,
-    /// `METHOD[__VARIANT]`.
-    group: String,
+    pub experiment: String,
+    /// `METHOD[__VARIANT]`, under which runs that differ in the seed alone belong together.
+    pub group: String,
     /// The run's folder.
-    folder: PathBuf,
+    pub folder: PathBuf,
 }
 
 impl Place {
@@ -158,8 +185,20 @@ fn is_free(path: &str) -> bool {
     FREE.iter().any(|free| path == *free || path.strip_prefix(free).is_some_and(|rest| rest.starts_with(['.', '['])))
 }
 
-/// Letters of a variant that are kept.
-const LONGEST_VARIANT: usize = 100;
+/// Letters of a folder's name that are kept.
+const LONGEST_NAME: usize = 100;
+
+/// A text as part of a folder's name: of letters that every file system takes, and not too long.
+pub fn folder_name(text: &str) -> String {
+    let kept: String =
+        text.chars().map(|c| if c.is_alphanumeric() || "._=,+-".contains(c) { c } else { '-' }).collect();
+    if kept.chars().count() <= LONGEST_NAME {
+        return kept;
+    }
+    // The sum keeps two long names apart.
+    let sum: String = Sha256::digest(&kept)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{sum}", kept.chars().take(LONGEST_NAME).collect::<String>())
+}
 
 /// The overrides that make this run another than the YAML's own, as a part of a folder's name.
 fn variant(overrides: &[Override]) -> Option<String> {
@@ -169,13 +208,7 @@ fn variant(overrides: &[Override]) -> Option<String> {
         .filter(|it| !is_free(&it.path.to_string()) && !named.contains(&it.path.to_string().as_str()))
         .map(|it| format!("{}={}", it.path, it.written()))
         .collect();
-    let mut text: String =
-        telling.join(",").chars().map(|c| if c.is_alphanumeric() || "._=,-".contains(c) { c } else { '-' }).collect();
-    if text.chars().count() > LONGEST_VARIANT {
-        // A folder's name has its limit; the sum keeps two long variants apart.
-        let sum: String = Sha256::digest(&text)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        text = format!("{}-{sum}", text.chars().take(LONGEST_VARIANT).collect::<String>());
-    }
+    let text = folder_name(&telling.join(","));
     (!text.is_empty()).then_some(text)
 }
 
@@ -279,8 +312,9 @@ impl Session<'_> {
             &results,
             &self.environment,
         );
-        self.run.write("summary.json", &serde_json::to_string_pretty(&summary)?)?;
+        // The summary comes last: where it is, everything is.
         trainer.end(true)?;
+        self.run.write("summary.json", &serde_json::to_string_pretty(&summary)?)?;
         Ok(Report { outcome: outcome?, folder, summary: Some(summary) })
     }
 
@@ -343,7 +377,11 @@ fn hyperparameters(experiment: &Experiment) -> Result<Vec<(String, Hyperparamete
         serde_json::to_string(&section)
     };
     let text = |value: &str| Hyperparameter::Text(value.to_string());
+    // A TorchScript module and a toy problem have none.
+    let model = &experiment.model;
+    let architecture = model.backbone.as_ref().map(|_| model.architecture.clone().unwrap_or_default());
     Ok(vec![
+        ("architecture".into(), text(architecture.as_ref().map_or("none", |it| it.name()))),
         ("method".into(), text(experiment.method.name())),
         ("method_args".into(), Hyperparameter::Text(arguments(serde_yaml::to_value(&experiment.method)?)?)),
         ("optimizer".into(), text(experiment.optimizer.name())),

@@ -7,6 +7,7 @@ use crate::random::generator;
 use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::borrow::Borrow;
 use std::rc::Rc;
 use tch::Tensor;
 
@@ -281,9 +282,13 @@ fn permutation(rows: i64, seed: u64, (epoch, pass): (i64, i64), group: usize) ->
 }
 
 /// A split in pieces of at most `rows` rows, for evaluation: group after group, in order, prepared; views where they can be.
-pub fn chunks<'a>(groups: &'a [Group], rows: i64, preparation: &'a Preparation) -> impl Iterator<Item = Group> + 'a {
+pub fn chunks<'a, G: Borrow<Group>>(
+    groups: &'a [G],
+    rows: i64,
+    preparation: &'a Preparation,
+) -> impl Iterator<Item = Group> + 'a {
     assert!(rows > 0, "a piece has rows");
-    groups.iter().flat_map(move |group| {
+    groups.iter().map(G::borrow).flat_map(move |group| {
         (0..group.rows()).step_by(rows as usize).map(move |start| {
             let length = rows.min(group.rows() - start);
             preparation.apply(group.narrow(start, length))

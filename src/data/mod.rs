@@ -130,15 +130,18 @@ impl Dataset {
         i64::from_le_bytes([sum[0], sum[1], sum[2], sum[3], sum[4], sum[5], sum[6], sum[7]])
     }
 
-    /// Moved to `device`.
+    /// On `device`; what is there already is shared, not copied.
     #[must_use]
-    pub fn to_device(self, device: tch::Device) -> Self {
-        let move_all = |groups: Vec<Group>| groups.iter().map(|group| group.to_device(device)).collect::<Vec<_>>();
+    pub fn to_device(&self, device: tch::Device) -> Self {
+        let move_all = |groups: &Vec<Group>| groups.iter().map(|group| group.to_device(device)).collect::<Vec<_>>();
         Self {
-            train: move_all(self.train),
-            validation: self.validation.map(move_all),
-            test: self.test.map(move_all),
-            ..self
+            train: move_all(&self.train),
+            validation: self.validation.as_ref().map(move_all),
+            test: self.test.as_ref().map(move_all),
+            features: self.features.clone(),
+            standardizations: self.standardizations.clone(),
+            precision: self.precision,
+            augmentation: self.augmentation.clone(),
         }
     }
 }

@@ -35,6 +35,35 @@ pub struct Assembly {
     pub segments: Vec<Segment>,
 }
 
+/// The data that was loaded last: runs of one process that read the same rows share them.
+#[derive(Default)]
+pub struct Loaded {
+    /// What they were loaded by.
+    key: String,
+    data: Option<(Dataset, i64)>,
+}
+
+impl Loaded {
+    /// The rows that a request asks for, on the host, and their fingerprint.
+    fn get(&mut self, experiment: &Experiment, request: &Request) -> Result<&(Dataset, i64)> {
+        let asked = (&experiment.data, &experiment.tasks, request.seed, experiment.precision, request.indices);
+        let key = format!("{}\n{}", request.folder.display(), serde_yaml::to_string(&asked)?);
+        if self.key != key {
+            self.data = None; // two data sets need not fit into memory
+        }
+        let data = match self.data.take() {
+            Some(data) => data,
+            None => {
+                let dataset = experiment.data.load(request)?;
+                let fingerprint = dataset.fingerprint();
+                (dataset, fingerprint)
+            }
+        };
+        self.key = key;
+        Ok(self.data.insert(data))
+    }
+}
+
 impl Assembly {
     /// What differentiates the model.
     ///
@@ -49,18 +78,25 @@ impl Experiment {
     /// Loads the data and builds the model on `device`.
     ///
     /// # Errors
+    /// As [`assemble_from`](Self::assemble_from).
+    pub fn assemble(&self, folder: &Path, device: Device) -> Result<Assembly> {
+        self.assemble_from(&mut Loaded::default(), folder, device)
+    }
+
+    /// The same; data that is `loaded` already is not loaded again.
+    ///
+    /// # Errors
     /// As [`Source::load`](crate::data::Source::load); a split that is asked for and does not exist; a file of weights
     /// that does not fit.
-    pub fn assemble(&self, folder: &Path, device: Device) -> Result<Assembly> {
+    pub fn assemble_from(&self, loaded: &mut Loaded, folder: &Path, device: Device) -> Result<Assembly> {
         let tasks = self.tasks()?;
         let precision = self.precision.kind();
         let indices = self.model.backbone.as_ref().is_some_and(|backbone| backbone.reads_indices());
         let request = Request { tasks: &tasks, seed: self.seed, precision, folder, fitted: None, indices };
-        let dataset = self.data.load(&request)?;
-        self.check_ids(&dataset)?;
+        let (dataset, fingerprint) = loaded.get(self, &request)?;
+        self.check_ids(dataset)?;
         self.check_validation(&tasks, dataset.validation.as_deref())?;
-        let fingerprint = dataset.fingerprint();
-        let mut dataset = dataset.to_device(device);
+        let (mut dataset, fingerprint) = (dataset.to_device(device), *fingerprint);
         let model = self.model(&tasks, &dataset, folder, device)?;
         let mut parameters = Parameters::flatten(&*model, device, precision, &self.model.freeze)?;
         if let Some(initial) = &self.model.initial {

@@ -3,7 +3,7 @@
 mod assemble;
 mod check;
 
-pub use assemble::{Assembly, scripted};
+pub use assemble::{Assembly, Loaded, scripted};
 
 use crate::balance::MethodSettings;
 use crate::data::{Data, LoaderSettings};
@@ -177,20 +177,27 @@ impl Experiment {
     /// The same experiment with nothing left to chance: name, device, engine and absolute paths. Runnable as it is.
     #[must_use]
     pub fn resolved(&self, name: &str, device: DeviceChoice, engine: EngineChoice, folder: &Path) -> Self {
-        let absolute = |path: &PathBuf| std::path::absolute(folder.join(path)).unwrap_or_else(|_| folder.join(path));
-        let mut resolved = self.clone();
+        let mut resolved = self.absolute(folder);
         resolved.name = Some(name.to_string());
         resolved.device = device;
         resolved.engine = engine;
         resolved.instructions = self.instructions.resolve().map_or(self.instructions, Into::into);
-        resolved.data = self.data.absolute(folder);
-        resolved.model.torchscript = self.model.torchscript.as_ref().map(absolute);
-        resolved.model.initial = self.model.initial.as_ref().map(absolute);
-        if let Some(backbone) = &self.model.backbone {
-            resolved.model.backbone = Some(backbone.below(folder));
+        if self.model.backbone.is_some() {
             resolved.model.architecture = Some(self.model.architecture.clone().unwrap_or_default());
             resolved.model.head = Some(self.model.head.clone().unwrap_or_default());
         }
         resolved
+    }
+
+    /// The same experiment with paths that do not depend on `folder`, from which they are seen here.
+    #[must_use]
+    pub fn absolute(&self, folder: &Path) -> Self {
+        let absolute = |path: &PathBuf| std::path::absolute(folder.join(path)).unwrap_or_else(|_| folder.join(path));
+        let mut moved = self.clone();
+        moved.data = self.data.absolute(folder);
+        moved.model.torchscript = self.model.torchscript.as_ref().map(absolute);
+        moved.model.initial = self.model.initial.as_ref().map(absolute);
+        moved.model.backbone = self.model.backbone.as_ref().map(|backbone| backbone.below(folder));
+        moved
     }
 }

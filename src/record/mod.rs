@@ -50,7 +50,7 @@ pub struct Header<'a> {
     pub config: &'a str,
     /// Facts for the reader: versions, commit, machine, device, threads, command. Shown as a table.
     pub environment: &'a [(String, String)],
-    /// Hyper-parameters, the same keys in every run: `method`, `method_args`, `optimizer`, `learning_rate`, `batch_size`, ….
+    /// Hyper-parameters, the same keys in every run: `architecture`, `method`, `method_args`, `optimizer`, `learning_rate`, ….
     pub hyperparameters: &'a [(String, Hyperparameter)],
     /// The parts of the model, for the graph: (node, operation, inputs, output shape), such as
     /// (`shared_layers/0`, `Linear`, \[`input`\], \[-1, 20\]).

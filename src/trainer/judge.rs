@@ -1,7 +1,7 @@
 //! Losses and scores looked at: is one the selection's, has one diverged?
 
 use super::Trainer;
-use crate::error::Mistake;
+use crate::error::{Diverged, Mistake};
 use crate::record::Score;
 use crate::run;
 use anyhow::{Result, anyhow};
@@ -57,26 +57,24 @@ impl Trainer<'_> {
 
     fn diverged(&self, what: String) -> anyhow::Error {
         let kept = self.kept().map(|last| format!("; the last checkpoint is kept: {}", last.display()));
-        Mistake::new("training diverged", what + &kept.unwrap_or_default())
-            .remedy("lower optimizer.learning_rate, or set train.clip_norm, and train in another folder")
-            .into()
+        let mistake = Mistake::new("training diverged", what + &kept.unwrap_or_default())
+            .remedy("lower optimizer.learning_rate, or set train.clip_norm, and train in another folder");
+        Diverged(mistake).into()
     }
 
     /// A method's mistake, with what is left of the run and how to go on from it.
     pub(super) fn with_way_on(&self, error: anyhow::Error) -> anyhow::Error {
-        let Some(last) = self.kept() else { return error };
-        match error.downcast::<Mistake>() {
-            Ok(Mistake { place, what, remedy }) => {
-                let way_on = format!(
-                    "another run goes on from the last checkpoint's weights with `model.initial: {}`",
-                    std::path::absolute(&last).unwrap_or(last).display()
-                );
-                Mistake::new(place, what)
-                    .remedy(remedy.map(|remedy| remedy + "; ").unwrap_or_default() + &way_on)
-                    .into()
-            }
-            Err(error) => error,
-        }
+        let Mistake { place, what, remedy } = match error.downcast::<Mistake>() {
+            Ok(mistake) => mistake,
+            Err(error) => return error,
+        };
+        let way_on = self.kept().map(|last| {
+            let last = std::path::absolute(&last).unwrap_or(last);
+            format!("another run goes on from the last checkpoint's weights with `model.initial: {}`", last.display())
+        });
+        let remedies: Vec<String> = remedy.into_iter().chain(way_on).collect();
+        let remedy = (!remedies.is_empty()).then(|| remedies.join("; "));
+        Diverged(Mistake { place, what, remedy }).into()
     }
 
     /// The checkpoint written last, if there is one.

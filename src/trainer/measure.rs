@@ -5,6 +5,7 @@ use crate::models::{Mode, Model};
 use crate::record::Score;
 use crate::tasks::{Accumulator, Rows, Standardization, Target, Task};
 use anyhow::Result;
+use std::borrow::Borrow;
 use tch::{Tensor, no_grad};
 
 /// Measures every task of `tasks` on a split of `dataset`, `rows` rows per forward pass: per task `loss`, then its metrics;
@@ -12,7 +13,13 @@ use tch::{Tensor, no_grad};
 ///
 /// # Errors
 /// The model cannot take the rows.
-pub fn measure(model: &dyn Model, tasks: &[Task], dataset: &Dataset, split: &[Group], rows: i64) -> Result<Vec<Score>> {
+pub fn measure<G: Borrow<Group>>(
+    model: &dyn Model,
+    tasks: &[Task],
+    dataset: &Dataset,
+    split: &[G],
+    rows: i64,
+) -> Result<Vec<Score>> {
     let (standardizations, preparation) = (&dataset.standardizations, dataset.preparation());
     no_grad(|| {
         let mut tallies: Vec<Tally> = tasks.iter().map(Tally::new).collect();

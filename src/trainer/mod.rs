@@ -34,6 +34,7 @@ use crate::run::Run;
 use crate::tasks::Task;
 use crate::tensor_file::TensorFile;
 use anyhow::Result;
+use std::borrow::Borrow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -311,7 +312,7 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// The model cannot take the rows.
-    pub fn measure(&self, split: &[Group]) -> Result<Vec<Score>> {
+    pub fn measure<G: Borrow<Group>>(&self, split: &[G]) -> Result<Vec<Score>> {
         let rows = self.plan.evaluate.batch_size as i64;
         measure(self.model, self.tasks, self.dataset, split, rows)
     }

@@ -1,6 +1,6 @@
 //! What a run came to: the best weights measured, test for the first and only time.
 
-use super::{GradientSummary, Trainer};
+use super::{Direction, GradientSummary, Trainer};
 use crate::data::Group;
 use crate::record::{Event, Score, SplitName};
 use anyhow::Result;
@@ -18,13 +18,16 @@ pub struct Results {
     pub seconds: f64,
     /// What the gradients were like and what they cost.
     pub gradients: GradientSummary,
+    /// Which value of the selection metric is better.
+    pub direction: Direction,
     /// The best value of the selection metric, if validation was measured.
     pub best_value: Option<f64>,
     /// The updates that the best weights have seen.
     pub best_step: i64,
     /// The epoch of the best weights, from 0.
     pub best_epoch: i64,
-    /// Mean losses of the last whole epoch.
+    /// Mean losses of the last whole epoch; where there are no other rows to measure, also losses and metrics at the last
+    /// weights.
     pub train: Option<Vec<Score>>,
     /// Validation at the last weights.
     pub validation: Option<Vec<Score>>,
@@ -44,6 +47,11 @@ impl Trainer<'_> {
         let measure =
             |trainer: &Self, split: &Option<Vec<Group>>| split.as_ref().map(|split| trainer.measure(split)).transpose();
         let validation = measure(self, &self.dataset.validation)?;
+        let unseen = self.dataset.validation.is_none() && self.dataset.test.is_none();
+        let end = if unseen { self.measure(self.loader.groups())? } else { vec![] };
+        // A run that ends within its first epoch has no means.
+        let means = self.progress.means(&self.memory).map(|means| self.train_scores(&means)).unwrap_or_default();
+        let train = [means, end].concat();
         self.progress.recall(&self.memory, &mut self.parameters);
         let best_validation = measure(self, &self.dataset.validation)?;
         let best_test = measure(self, &self.dataset.test)?;
@@ -58,10 +66,11 @@ impl Trainer<'_> {
             parameters: self.parameters.flat.numel() as i64,
             seconds,
             gradients: self.gradients.summary(&self.memory),
+            direction: self.plan.direction,
             best_value: self.progress.best(&self.memory),
             best_step: step,
             best_epoch: epoch,
-            train: self.progress.means(&self.memory).map(|means| self.train_scores(&means)),
+            train: (!train.is_empty()).then_some(train),
             validation,
             best_validation,
             best_test,

@@ -9,7 +9,7 @@ mod write;
 
 pub use overrides::Override;
 pub use places::Places;
-pub use write::{difference, to_yaml};
+pub use write::{difference, inline, to_yaml};
 
 use crate::error::{BadSetting, Mistake};
 use crate::files;

@@ -37,6 +37,12 @@ impl FromStr for Override {
 }
 
 impl Override {
+    /// `value`, to be set at `path`.
+    pub fn new(path: SettingPath, value: Value) -> Self {
+        let text = format!("{path}={}", super::inline(&value).unwrap_or_default());
+        Self { path, value, text }
+    }
+
     /// How a mistake names it: `--set method.c=high`.
     pub fn place(&self) -> String {
         format!("--set {}", self.text)

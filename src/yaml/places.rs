@@ -2,7 +2,6 @@
 
 use super::overrides::Override;
 use super::tree::Tree;
-use crate::error::{BadSetting, Mistake};
 use crate::path::SettingPath;
 
 /// Where each setting of a document stands.
@@ -16,20 +15,6 @@ pub struct Places {
 impl Places {
     pub(super) fn new(file: &str, tree: Tree, overrides: &[Override]) -> Self {
         Self { file: file.to_string(), tree, overrides: overrides.to_vec() }
-    }
-
-    /// A mistake in a value: at the value itself, or at the nearest section above it that the document has.
-    pub fn mistake(&self, bad: &BadSetting) -> Mistake {
-        let what = if bad.path.is_empty() { bad.what.clone() } else { bad.to_string() };
-        Mistake { place: self.of(&bad.path), what, remedy: bad.remedy.clone() }
-    }
-
-    /// Gives a [`BadSetting`] its place in the file; any other error stays as it is.
-    pub fn locate(&self, error: anyhow::Error) -> anyhow::Error {
-        match error.downcast::<BadSetting>() {
-            Ok(bad) => self.mistake(&bad).into(),
-            Err(error) => error,
-        }
     }
 
     /// `FILE:LINE:COLUMN` of the value at `path`, or the `--set` that gave it.

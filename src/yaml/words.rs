@@ -6,6 +6,24 @@ use crate::path::{SettingPath, Step};
 use crate::registry::{key_text, kind};
 use serde_yaml::Value;
 
+impl Places {
+    /// A mistake in a value: at the value itself, or at the nearest section above it that the document has.
+    pub fn mistake(&self, bad: &BadSetting) -> Mistake {
+        if bad.path.parse::<SettingPath>().is_err() {
+            return Mistake { place: self.of(""), what: bad.to_string(), remedy: bad.remedy.clone() };
+        }
+        explain(bad.clone(), &[], &Value::Null, self)
+    }
+
+    /// Gives a [`BadSetting`] its place in the file; any other error stays as it is.
+    pub fn locate(&self, error: anyhow::Error) -> anyhow::Error {
+        match error.downcast::<BadSetting>() {
+            Ok(bad) => self.mistake(&bad).into(),
+            Err(error) => error,
+        }
+    }
+}
+
 /// The mistake `bad`, in serde's words, for the person who wrote the document `root`.
 ///
 /// `allowed` are the names that the place takes, where `bad` does not tell them.

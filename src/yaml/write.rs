@@ -71,7 +71,7 @@ fn is_block(value: &Value) -> bool {
 }
 
 /// A value on one line.
-fn inline(value: &Value) -> Result<String, serde_yaml::Error> {
+pub fn inline(value: &Value) -> Result<String, serde_yaml::Error> {
     Ok(match value {
         Value::Number(number) => match number.as_f64().filter(|float| number.is_f64() && float.is_finite()) {
             Some(float) => with_point(&format!("{float:?}")),
