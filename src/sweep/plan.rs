@@ -1,0 +1,266 @@
+//! From a sweep's settings to the list of its runs: a pure function, so that every process makes the same one.
+
+use super::arm::{Arm, Trial};
+use super::change::{Change, changes, named};
+use super::preferences::Grid;
+use super::settings::{Control, Preferences, Sweep};
+use super::tuning::{Tuned, axes, compared, trials};
+use crate::error::BadSetting;
+use crate::experiment::Experiment;
+use crate::path::SettingPath;
+use crate::registry;
+use crate::train::folder_name;
+use anyhow::Result;
+use serde_yaml::Value;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The arm that `baseline` makes.
+const SINGLE: &str = "single";
+
+/// All runs of a sweep.
+#[derive(Debug)]
+pub struct Plan {
+    /// The sweep's name.
+    pub name: String,
+    /// The settings that every run starts from.
+    base: Value,
+    /// What `set` changed in them.
+    set: Vec<Change>,
+    /// What is compared.
+    pub arms: Vec<Arm>,
+    /// Every arm trains with each.
+    pub seeds: Vec<u64>,
+}
+
+/// Which run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cell {
+    /// Of [`Plan::arms`].
+    pub arm: usize,
+    /// Of [`Arm::trials`].
+    pub trial: usize,
+    /// The seed itself.
+    pub seed: u64,
+}
+
+impl Plan {
+    /// The runs that the settings ask for; `base` is the experiment's YAML.
+    ///
+    /// # Errors
+    /// A path or a value that does not fit, by its path in the sweep's YAML.
+    pub fn new(sweep: &Sweep, name: &str, mut base: Value) -> Result<Self, BadSetting> {
+        let root = SettingPath::default();
+        let set = changes(&sweep.set, &root.clone().key("set"))?;
+        for change in &set {
+            change.apply(&mut base)?;
+        }
+        let tasks = base["tasks"].as_sequence().map_or(0, Vec::len);
+        let tuned = axes(&sweep.tune, &root.clone().key("tune"))?;
+        let mut arms = Vec::new();
+        for (name, changes) in compared(&sweep.compare)? {
+            arms.push(Arm { name, control: false, trials: trials(sweep, &changes, &tuned)? });
+        }
+        for (index, arm) in sweep.arms.iter().enumerate() {
+            let here = root.clone().key("arms").index(index);
+            if arm.name.trim().is_empty() {
+                return Err(BadSetting::new(here.key("name").to_string(), "an arm needs a name")
+                    .remedy("write what it is called in tables"));
+            }
+            let own = axes(&arm.tune, &here.clone().key("tune"))?;
+            let common = tuned.iter().filter(|axis| !own.iter().any(|own| own.path == axis.path)).cloned();
+            let axes: Vec<Tuned> = common.chain(own.iter().cloned()).collect();
+            let changes = changes(&arm.set, &here.key("set"))?;
+            arms.push(Arm { name: arm.name.clone(), control: false, trials: trials(sweep, &changes, &axes)? });
+        }
+        if let Some(Control { divisions, weights }) = &sweep.control {
+            let grid = Grid::new(*divisions, weights.as_deref(), tasks, root.clone().key("control"))?;
+            let arm = grid.arm(sweep, &named("constant"), &grid.section, &tuned)?;
+            arms.push(Arm { control: true, ..arm });
+        }
+        if let Some(Preferences { methods, divisions, weights }) = &sweep.preferences {
+            let here = root.clone().key("preferences");
+            let grid = Grid::new(*divisions, weights.as_deref(), tasks, here.clone())?;
+            let change = |(index, method): (usize, &Value)| Change {
+                path: SettingPath::default().key("method"),
+                value: method.as_str().map_or_else(|| method.clone(), named),
+                origin: here.clone().key("methods").index(index),
+            };
+            let methods: Vec<Change> = methods.iter().enumerate().map(change).collect();
+            for method in &methods {
+                // Two of one name are told apart by their settings.
+                let alike = methods.iter().filter(|other| other.called(false) == method.called(false)).count() > 1;
+                let arm = grid.arm(sweep, &method.value, &method.origin, &tuned)?;
+                arms.push(Arm { name: method.called(alike), ..arm });
+            }
+        }
+        if sweep.baseline.as_deref() == Some(SINGLE) && !arms.iter().any(|arm| arm.name == SINGLE) {
+            let origin = root.clone().key("baseline");
+            let choice = |path: &str, name: &str| Change {
+                path: path.parse().expect("a path"),
+                value: named(name),
+                origin: origin.clone(),
+            };
+            let changes = [choice("model.architecture", SINGLE), choice("method", "sum")];
+            arms.push(Arm { name: SINGLE.into(), control: false, trials: trials(sweep, &changes, &tuned)? });
+        }
+        if arms.is_empty() {
+            return Err(BadSetting::new("compare", "the sweep has no arm")
+                .remedy("list what is compared, such as `compare: {method: [sum, mgda]}`"));
+        }
+        let plan = Self { name: name.to_string(), base, set, arms, seeds: sweep.seeds.0.clone() };
+        plan.check_names(sweep)?;
+        Ok(plan)
+    }
+
+    /// Names and folders must tell arms and trials apart; arms that are named must be there.
+    fn check_names(&self, sweep: &Sweep) -> Result<(), BadSetting> {
+        let (mut of_arms, mut of_trials) = (BTreeSet::new(), BTreeSet::new());
+        for arm in &self.arms {
+            if !of_arms.insert(folder_name(&arm.name)) {
+                let own = sweep.arms.iter().rposition(|own| folder_name(&own.name) == folder_name(&arm.name));
+                let path = own.map_or("compare".into(), |index| format!("arms[{index}].name"));
+                return Err(BadSetting::new(path, format!("two arms are called \"{}\"", arm.name))
+                    .remedy("name one of them otherwise under `arms`, or take the value out that stands twice"));
+            }
+            for trial in &arm.trials {
+                if !of_trials.insert(trial.group(&arm.name)) {
+                    let path = trial.changes.last().map_or_else(String::new, |change| change.origin.to_string());
+                    return Err(BadSetting::new(path, format!("two trials are called {}", trial.group(&arm.name)))
+                        .remedy("take the value out that stands twice"));
+                }
+            }
+        }
+        let names: Vec<&str> = self.arms.iter().map(|arm| arm.name.as_str()).collect();
+        for (path, name) in [("baseline", &sweep.baseline), ("reference", &sweep.reference)] {
+            if let Some(name) = name.as_deref().filter(|name| !names.contains(name)) {
+                let bad =
+                    BadSetting::new(path, format!("there is no arm \"{name}\" (there are: {})", names.join(", ")));
+                return Err(match crate::error::nearest(name, names.iter().copied()) {
+                    Some(near) => bad.remedy(format!("did you mean {near}?")),
+                    None => bad,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of runs.
+    pub fn len(&self) -> usize {
+        self.seeds.len() * self.trials()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The trials of all arms.
+    pub fn trials(&self) -> usize {
+        self.arms.iter().map(|arm| arm.trials.len()).sum()
+    }
+
+    /// Whether a trial has to be chosen: where two of an arm differ in more than the preference.
+    pub fn is_tuned(&self) -> bool {
+        let repeats = |arm: &Arm| {
+            let earlier = |at: usize| arm.trials[..at].iter().any(|it| it.weights == arm.trials[at].weights);
+            (0..arm.trials.len()).any(earlier)
+        };
+        self.arms.iter().any(repeats)
+    }
+
+    /// The runs in their order: every arm and trial with the first seed, then with the next, so that an early look compares
+    /// like with like.
+    pub fn cells(&self) -> impl Iterator<Item = Cell> + '_ {
+        self.seeds.iter().flat_map(move |&seed| {
+            let arms = self.arms.iter().enumerate();
+            arms.flat_map(move |(arm, of)| (0..of.trials.len()).map(move |trial| Cell { arm, trial, seed }))
+        })
+    }
+
+    /// The run of that [`run_name`](Self::run_name).
+    pub fn find(&self, name: &str) -> Option<Cell> {
+        self.cells().find(|cell| name.ends_with(&format!("/seed{}", cell.seed)) && self.run_name(*cell) == name)
+    }
+
+    /// `ARM__TRIAL`, the folder and the name of the runs that differ in the seed alone.
+    pub fn group(&self, cell: Cell) -> String {
+        let arm = &self.arms[cell.arm];
+        arm.trials[cell.trial].group(&arm.name)
+    }
+
+    /// `ARM__TRIAL/seedK`, which tells a run from every other.
+    pub fn run_name(&self, cell: Cell) -> String {
+        format!("{}/seed{}", self.group(cell), cell.seed)
+    }
+
+    /// The run's folder below the sweep's.
+    pub fn folder(&self, root: &Path, cell: Cell) -> PathBuf {
+        root.join(self.run_name(cell))
+    }
+
+    /// A run's settings.
+    ///
+    /// # Errors
+    /// They do not fit each other; the path is that of the sweep's YAML where the value stands there.
+    pub fn experiment(&self, cell: Cell) -> Result<Experiment, BadSetting> {
+        let trial = &self.arms[cell.arm].trials[cell.trial];
+        let mut settings = self.base.clone();
+        for change in &trial.changes {
+            change.apply(&mut settings)?;
+        }
+        if let Value::Mapping(settings) = &mut settings {
+            settings.insert("seed".into(), cell.seed.into());
+            settings.insert("name".into(), self.name.clone().into());
+        }
+        let read = registry::settings::<Experiment>(settings.as_mapping().cloned().unwrap_or_default());
+        read.and_then(|experiment| experiment.check().map(|()| experiment)).map_err(|bad| self.blame(trial, bad))
+    }
+
+    /// What differs from another plan in the runs that both name; `None` where they agree.
+    pub fn conflict(&self, other: &Self) -> Option<String> {
+        let common: Vec<(&Arm, &Trial, &Trial)> = self
+            .arms
+            .iter()
+            .flat_map(|arm| {
+                let others = other.arms.iter().filter(|it| it.name == arm.name).flat_map(|it| &it.trials);
+                others.flat_map(move |theirs| {
+                    arm.trials.iter().filter(|ours| ours.label == theirs.label).map(move |ours| (arm, ours, theirs))
+                })
+            })
+            .collect();
+        let same = |a: &Trial, b: &Trial| {
+            a.changes.len() == b.changes.len()
+                && a.changes.iter().zip(&b.changes).all(|(a, b)| a.path == b.path && a.value == b.value)
+        };
+        if let Some((arm, ours, _)) = common.iter().find(|(_, ours, theirs)| !same(ours, theirs)) {
+            return Some(format!("the settings of {}", ours.group(&arm.name)));
+        }
+        let changed = crate::yaml::difference(&self.base, &other.base);
+        let (path, ours, theirs) = changed.into_iter().find(|(path, ..)| path != "name" && path != "seed")?;
+        (!common.is_empty()).then(|| format!("experiment.{path} was {theirs}, is {ours}"))
+    }
+
+    /// The mistake of a trial seen from the sweep's YAML, where it wrote the value.
+    fn blame(&self, trial: &Trial, bad: BadSetting) -> BadSetting {
+        if bad.path == "name" {
+            return bad;
+        }
+        let path: SettingPath = bad.path.parse().unwrap_or_default();
+        match self.set.iter().chain(&trial.changes).rev().find(|change| change.path.holds(&path)) {
+            Some(Change { path: held, value, origin }) => {
+                let rest = SettingPath { steps: path.steps[held.steps.len()..].to_vec() };
+                // A choice that was written as a name has no places inside.
+                let inside =
+                    if value.is_mapping() || value.is_sequence() { origin.clone().join(rest) } else { origin.clone() };
+                BadSetting { path: inside.to_string(), what: bad.what, remedy: bad.remedy }
+            }
+            None => match trial.changes.first() {
+                Some(change) => {
+                    BadSetting { path: change.origin.to_string(), what: bad.to_string(), remedy: bad.remedy }
+                }
+                None => BadSetting { path: format!("experiment.{}", bad.path), ..bad },
+            },
+        }
+    }
+}
