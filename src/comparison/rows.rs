@@ -1,0 +1,233 @@
+//! A row of the table: an arm at its chosen trial, over the seeds.
+
+use super::collect::{CollectedArm, Collection, Entry, RunSummary, Trial};
+use super::measures::{Baseline, Measure, delta_m, delta_p};
+use super::select::{Rule, found_best};
+use super::{LEVEL, Score};
+use crate::statistics::{Interval, bootstrap_interval, mean, standard_error};
+use serde::Serialize;
+
+/// A number over seeds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Estimate {
+    /// Over the seeds that have a value.
+    pub mean: Option<f64>,
+    /// Of the mean.
+    pub standard_error: Option<f64>,
+    /// Where the true mean probably lies: bootstrap-t, 95 %.
+    pub interval: Option<[f64; 2]>,
+    /// By seed; none of a run that failed.
+    pub values: Vec<Option<f64>>,
+}
+
+/// So many resamples make an interval.
+pub const RESAMPLES: usize = 2000;
+
+impl Estimate {
+    /// Of one value per seed.
+    pub fn of(values: Vec<Option<f64>>) -> Self {
+        let present: Vec<f64> = values.iter().copied().flatten().collect();
+        let interval = bootstrap_interval(&present, LEVEL, RESAMPLES, 0);
+        Self {
+            mean: mean(&present),
+            standard_error: standard_error(&present),
+            interval: interval.map(|Interval { low, high }| [low, high]),
+            values,
+        }
+    }
+}
+
+/// How many trials a row's arm had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Budget {
+    /// As many as every arm has at least; the best of them.
+    Equal,
+    /// More; the best of all of them.
+    Whole,
+    /// More, set right: what the best of as many as the others have, drawn at random, comes to in expectation.
+    Expected,
+}
+
+/// What a row's runs cost: means over the seeds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Cost {
+    /// Wall time of training, in seconds.
+    pub seconds: Option<f64>,
+    /// Wall time of the method's own mathematics, in seconds.
+    pub method_seconds: Option<f64>,
+    /// Of a worker while the run trained, in MiB.
+    pub peak_memory_mib: Option<f64>,
+    /// How much better the score is than the reference's, per training time of the reference.
+    pub gain_per_time: Option<f64>,
+}
+
+/// An arm at its chosen trial.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// In tables: the arm's, and what sets it apart from another row of the arm.
+    pub name: String,
+    /// The arm's.
+    pub arm: String,
+    /// Whether it is the control arm of constant weights.
+    pub control: bool,
+    /// How many trials it was chosen from, against the others.
+    pub budget: Budget,
+    /// Trials of the arm.
+    pub trials: usize,
+    /// The chosen one; of an expectation, the most probable.
+    pub trial: String,
+    /// Its place among the arm's trials.
+    #[serde(skip)]
+    pub chosen: usize,
+    /// Seeds that finished, of the chosen trial.
+    pub finished: usize,
+    /// Seeds that failed, of the chosen trial.
+    pub failed: usize,
+    /// Runs of the arm that failed, over all trials.
+    pub failed_of_arm: usize,
+    /// Per measure.
+    pub values: Vec<Estimate>,
+    /// What rows are compared by.
+    pub score: Estimate,
+    /// Over all seeds and measures, among the rows at equal budget.
+    pub mean_rank: Option<f64>,
+    /// Against the baseline, in percent; lower is better.
+    pub delta_m: Estimate,
+    /// Against the baseline, in percent; higher is better.
+    pub delta_p: Estimate,
+    /// Share of the pairs of tasks whose gradients conflict, where they were looked at.
+    pub conflicting_pairs: Option<f64>,
+    /// Numbers that the model learns or holds.
+    pub parameters: Option<f64>,
+    /// Updates made.
+    pub steps: Option<f64>,
+    /// Backward passes made.
+    pub backward_passes: Option<f64>,
+    /// How much better the score is than the reference's, per backward passes of the reference.
+    pub gain_per_pass: Option<f64>,
+    /// In times and memory, which no two readings share.
+    pub cost: Cost,
+}
+
+impl Row {
+    /// The rows of an arm: one; two where it had more trials than others, the second at equal budget.
+    pub fn of_arm(
+        arm: &CollectedArm,
+        rule: &Rule,
+        budget: usize,
+        collection: &Collection,
+        measures: &[Measure],
+        split: &str,
+        baseline: Option<&Baseline>,
+    ) -> Vec<Self> {
+        let order = rule.order(arm);
+        let source = Source { arm, order: &order, collection, measures, split, baseline };
+        let best: Vec<f64> = (0..order.len()).map(|rank| f64::from(u8::from(rank == 0))).collect();
+        if order.len() == budget {
+            return vec![source.row(arm.name.clone(), Budget::Equal, &best)];
+        }
+        vec![
+            source.row(format!("{}, all {} trials", arm.name, order.len()), Budget::Whole, &best),
+            source.row(arm.name.clone(), Budget::Expected, &found_best(order.len(), budget)),
+        ]
+    }
+
+    /// Whether it can be compared with every other row.
+    pub fn is_equal_budget(&self) -> bool {
+        self.budget != Budget::Whole
+    }
+
+    /// How many seeds its values have room for.
+    pub fn seeds(&self) -> usize {
+        self.score.values.len().max(self.delta_m.values.len())
+    }
+}
+
+/// Δm or Δp of one run's values.
+type Relative = fn(&[Measure], &[Option<f64>], &Baseline) -> Option<f64>;
+
+struct Source<'a> {
+    arm: &'a CollectedArm,
+    /// Trials, best first.
+    order: &'a [usize],
+    collection: &'a Collection,
+    measures: &'a [Measure],
+    split: &'a str,
+    baseline: Option<&'a Baseline>,
+}
+
+impl Source<'_> {
+    /// A row in which every trial counts by its probability, best first.
+    fn row(&self, name: String, budget: Budget, probabilities: &[f64]) -> Row {
+        let Self { arm, order, measures, split, baseline, .. } = *self;
+        let chosen = &arm.trials[order[0]];
+        let estimate = |of: &dyn Fn(&RunSummary) -> Option<f64>| Estimate::of(self.by_seed(probabilities, of));
+        let values = |run: &RunSummary| measures.iter().map(|measure| measure.of(run, split)).collect::<Vec<_>>();
+        let relative = |of: Relative| match baseline {
+            Some(baseline) => estimate(&|run| of(measures, &values(run), baseline)),
+            None => Estimate { values: vec![None; self.collection.seeds.len()], ..Estimate::default() },
+        };
+        let average = |of: &dyn Fn(&RunSummary) -> Option<f64>| {
+            mean(&self.by_seed(probabilities, of).into_iter().flatten().collect::<Vec<_>>())
+        };
+        let failed = |trial: &Trial| trial.runs.values().filter(|run| matches!(run, Entry::Failed(_))).count();
+        Row {
+            name,
+            arm: arm.name.clone(),
+            control: arm.control,
+            budget,
+            trials: order.len(),
+            trial: chosen.label.clone(),
+            chosen: order[0],
+            finished: chosen.finished().count(),
+            failed: failed(chosen),
+            failed_of_arm: arm.trials.iter().map(failed).sum(),
+            values: measures.iter().map(|measure| estimate(&|run| measure.of(run, split))).collect(),
+            score: Estimate::default(),
+            mean_rank: None,
+            delta_m: relative(delta_m),
+            delta_p: relative(delta_p),
+            conflicting_pairs: average(&|run| run.gradients.conflicting_pairs),
+            parameters: average(&|run| Some(run.parameters as f64)),
+            steps: average(&|run| Some(run.steps as f64)),
+            backward_passes: average(&|run| Some(run.cost.backward_passes as f64)),
+            gain_per_pass: None,
+            cost: Cost {
+                seconds: average(&|run| Some(run.cost.seconds)),
+                method_seconds: average(&|run| Some(run.cost.method_seconds)),
+                peak_memory_mib: average(&|run| run.cost.peak_memory_mib),
+                gain_per_time: None,
+            },
+        }
+    }
+
+    /// A value per seed: that of the chosen trial, or the expectation over trials; one that has no value is left out of it.
+    fn by_seed(&self, probabilities: &[f64], of: &dyn Fn(&RunSummary) -> Option<f64>) -> Vec<Option<f64>> {
+        let at = |seed: &u64| {
+            let (mut sum, mut weight) = (0.0, 0.0);
+            for (trial, probability) in self.order.iter().zip(probabilities).filter(|(_, p)| **p > 0.0) {
+                if let Some(Entry::Finished(run)) = self.arm.trials[*trial].runs.get(seed)
+                    && let Some(value) = of(run)
+                {
+                    sum += probability * value;
+                    weight += probability;
+                }
+            }
+            (weight > 0.0).then(|| sum / weight)
+        };
+        self.collection.seeds.iter().map(at).collect()
+    }
+}
+
+/// How much better than the reference each row is, per what the reference costs.
+pub fn gains(rows: &mut [Row], reference: Option<usize>, score: &Score) {
+    let Some(reference) = reference.map(|at| rows[at].clone()) else { return };
+    for row in rows.iter_mut() {
+        let (Some(mine), Some(theirs)) = (row.score.mean, reference.score.mean) else { continue };
+        let gain = if score.higher_is_better { mine - theirs } else { theirs - mine };
+        let per = |cost: Option<f64>, unit: Option<f64>| Some(gain / (cost? / unit?)).filter(|gain| gain.is_finite());
+        row.gain_per_pass = per(row.backward_passes, reference.backward_passes);
+        row.cost.gain_per_time = per(row.cost.seconds, reference.cost.seconds);
+    }
+}

@@ -1,0 +1,236 @@
+//! A comparison as tables.
+
+use super::words::{called, fixed, interval, number, plus_minus, probability, shown};
+use super::{Budget, Comparison, Difference, Front, Row};
+use crate::table::Table;
+
+/// The tables of a comparison, in the order of reading.
+pub struct Tables {
+    /// Every row at its chosen trial.
+    pub rows: Table,
+    /// Against the reference, by the score.
+    pub differences: Option<Table>,
+    /// The arms that sweep a preference.
+    pub fronts: Option<Table>,
+    /// What rows cost.
+    pub cost: Table,
+}
+
+impl Tables {
+    /// Of a comparison.
+    pub fn of(comparison: &Comparison) -> Self {
+        let fronts = (!comparison.fronts.is_empty()).then(|| fronts(comparison));
+        Self { rows: rows(comparison), differences: differences(comparison), fronts, cost: cost(comparison) }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<&Table> {
+        std::iter::once(&self.rows).chain(&self.differences).chain(&self.fronts).chain([&self.cost]).collect()
+    }
+}
+
+fn mark(row: &Row) -> &'static str {
+    match row.budget {
+        Budget::Equal => "",
+        Budget::Whole => " †",
+        Budget::Expected => " ‡",
+    }
+}
+
+fn rows(comparison: &Comparison) -> Table {
+    let has_baseline = comparison.score.name == "delta_m";
+    let mut columns = vec!["arm".to_string(), "chosen".into(), "runs".into()];
+    columns.extend(comparison.measures.iter().map(super::Measure::name));
+    columns.push("mean rank".into());
+    if has_baseline {
+        columns.extend(["Δm %".into(), "Δp %".into()]);
+    } else {
+        columns.push(called(&comparison.score.name).into());
+    }
+    let cells = |row: &Row| {
+        let runs = row.finished + row.failed;
+        let runs = if row.failed > 0 { format!("{} of {runs}", row.finished) } else { row.finished.to_string() };
+        let trial = if row.budget == Budget::Expected { "expectation".into() } else { row.trial.clone() };
+        let mut cells = vec![format!("{}{}", row.name, mark(row)), trial, runs];
+        cells.extend(row.values.iter().map(plus_minus));
+        cells.push(shown(row.mean_rank, |rank| format!("{rank:.2}")));
+        if has_baseline {
+            cells.extend([plus_minus(&row.delta_m), plus_minus(&row.delta_p)]);
+        } else {
+            cells.push(plus_minus(&row.score));
+        }
+        cells
+    };
+    let title = format!(
+        "{}: {} over {} seeds, mean ± standard error, best {} first",
+        comparison.name,
+        comparison.split,
+        comparison.seeds.len(),
+        called(&comparison.score.name)
+    );
+    Table { title, columns, rows: comparison.rows.iter().map(cells).collect() }
+}
+
+fn differences(comparison: &Comparison) -> Option<Table> {
+    let first = comparison.differences.first().filter(|family| !family.is_empty())?;
+    Some(family(comparison, first))
+}
+
+/// Rows against the reference, by the score or one measure.
+pub fn family(comparison: &Comparison, family: &[Difference]) -> Table {
+    let columns = ["arm", "difference", "95 % interval", "t-test p", "Holm", "Wilcoxon p", "Holm", "verdict"];
+    let cells = |it: &Difference| {
+        vec![
+            it.row.clone(),
+            shown(it.mean, number),
+            interval(it.interval),
+            shown(it.t_p, probability),
+            shown(it.t_p_holm, probability),
+            shown(it.wilcoxon_p, probability),
+            shown(it.wilcoxon_p_holm, probability),
+            it.verdict.words().into(),
+        ]
+    };
+    let on = family.first().map_or("score", |it| it.on.as_str());
+    let on = if on == "score" { called(&comparison.score.name) } else { on };
+    let reference = comparison.reference.as_deref().unwrap_or_default();
+    let title = format!("{on} against {reference}, paired by seed");
+    Table { title, columns: columns.map(String::from).to_vec(), rows: family.iter().map(cells).collect() }
+}
+
+fn fronts(comparison: &Comparison) -> Table {
+    let columns = ["arm", "preferences", "on the front", "dominated area", "spread", "spacing"];
+    let cells = |front: &Front| {
+        vec![
+            front.arm.clone(),
+            front.points.len().to_string(),
+            front.size.to_string(),
+            shown(front.dominated, |share| fixed(share, 4)),
+            shown(front.spread, |spread| fixed(spread, 4)),
+            shown(front.spacing, |spacing| fixed(spacing, 4)),
+        ]
+    };
+    let objectives =
+        comparison.fronts.first().map(|front| front.objectives.iter().map(super::Measure::name).collect::<Vec<_>>());
+    Table {
+        title: format!(
+            "Fronts over {}, in the box that holds all points",
+            objectives.unwrap_or_default().join(" and ")
+        ),
+        columns: columns.map(String::from).to_vec(),
+        rows: comparison.fronts.iter().map(cells).collect(),
+    }
+}
+
+fn cost(comparison: &Comparison) -> Table {
+    let score = called(&comparison.score.name);
+    let columns = [
+        "arm".to_string(),
+        "trials".into(),
+        "updates".into(),
+        "backward passes".into(),
+        "seconds a run".into(),
+        "of the method".into(),
+        "peak MiB".into(),
+        "parameters".into(),
+        format!("{score} gained per pass"),
+        "per time".into(),
+    ];
+    let cells = |row: &Row| {
+        let share = match (row.cost.method_seconds, row.cost.seconds) {
+            (Some(method), Some(all)) if all > 0.0 => Some(100.0 * method / all),
+            _ => None,
+        };
+        vec![
+            format!("{}{}", row.name, mark(row)),
+            row.trials.to_string(),
+            shown(row.steps, |steps| format!("{steps:.0}")),
+            shown(row.backward_passes, |passes| format!("{passes:.0}")),
+            shown(row.cost.seconds, |seconds| format!("{seconds:.2}")),
+            shown(share, |share| format!("{share:.0} %")),
+            shown(row.cost.peak_memory_mib, |memory| format!("{memory:.0}")),
+            shown(row.parameters, |count| format!("{count:.0}")),
+            shown(row.gain_per_pass, number),
+            shown(row.cost.gain_per_time, number),
+        ]
+    };
+    let unit = comparison
+        .reference
+        .as_ref()
+        .map_or(String::new(), |name| format!("; gains are over {name}, per what {name} costs"));
+    Table {
+        title: format!("Cost, means over the seeds{unit}"),
+        columns: columns.to_vec(),
+        rows: comparison.rows.iter().map(cells).collect(),
+    }
+}
+
+/// One line per row and measure, every digit, for programs.
+pub fn tidy(comparison: &Comparison) -> Table {
+    let columns = [
+        "arm",
+        "trial",
+        "trials",
+        "budget",
+        "split",
+        "task",
+        "metric",
+        "mean",
+        "standard_error",
+        "low",
+        "high",
+        "finished",
+        "failed",
+        "reference",
+        "difference",
+        "difference_low",
+        "difference_high",
+        "t_p",
+        "t_p_holm",
+        "wilcoxon_p",
+        "wilcoxon_p_holm",
+        "verdict",
+    ];
+    let text = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let mut rows = Vec::new();
+    for row in &comparison.rows {
+        let relative = [(-1, "delta_m", &row.delta_m), (-1, "delta_p", &row.delta_p), (0, "score", &row.score)];
+        let measured = row.values.iter().zip(&comparison.measures).zip(1..);
+        let all = relative
+            .into_iter()
+            .map(|(family, name, value)| (family, String::new(), name.to_string(), value))
+            .chain(measured.map(|((value, of), family)| (family, of.task.clone(), of.metric.clone(), value)));
+        for (family, task, metric, value) in all.filter(|(.., value)| value.mean.is_some()) {
+            let family = usize::try_from(family).ok().and_then(|at| comparison.differences.get(at));
+            let tested = family.and_then(|family| family.iter().find(|it| it.row == row.name));
+            let budget = serde_json::to_value(row.budget).ok().and_then(|it| it.as_str().map(String::from));
+            let interval = |interval: Option<[f64; 2]>, at: usize| text(interval.map(|ends| ends[at]));
+            let of = |value: fn(&Difference) -> Option<f64>| text(tested.and_then(value));
+            rows.push(vec![
+                row.arm.clone(),
+                row.trial.clone(),
+                row.trials.to_string(),
+                budget.unwrap_or_default(),
+                comparison.split.into(),
+                task,
+                metric,
+                text(value.mean),
+                text(value.standard_error),
+                interval(value.interval, 0),
+                interval(value.interval, 1),
+                row.finished.to_string(),
+                row.failed.to_string(),
+                comparison.reference.clone().unwrap_or_default(),
+                of(|it| it.mean),
+                interval(tested.and_then(|it| it.interval), 0),
+                interval(tested.and_then(|it| it.interval), 1),
+                of(|it| it.t_p),
+                of(|it| it.t_p_holm),
+                of(|it| it.wilcoxon_p),
+                of(|it| it.wilcoxon_p_holm),
+                tested.map_or("", |it| it.verdict.words()).into(),
+            ]);
+        }
+    }
+    Table { title: comparison.name.clone(), columns: columns.map(String::from).to_vec(), rows }
+}
