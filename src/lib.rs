@@ -5,14 +5,16 @@
 //!
 //! | floor | parts |
 //! |---|---|
-//! | what a person can fix, and arithmetic | [`error`], [`random`], [`kernels`], [`files`], [`path`], [`pareto`] |
+//! | what a person can fix, and arithmetic | [`error`], [`random`], [`kernels`], [`files`], [`path`], [`pareto`], [`statistics`] |
 //! | tables of choices, pictures, and values with names | [`mod@registry`], [`picture`], [`settings`], [`interval`], [`memory`], [`libtorch`], [`tensor_file`] |
 //! | YAML with places, its manual, what a task is | [`yaml`], [`manual`], [`tasks`], [`weights`] |
 //! | the parts of a run | [`data`], [`models`], [`methods`], [`optim`], [`record`] |
 //! | what differentiates, what balances, what a folder holds, where a run takes place | [`engine`], [`balance`], [`run`], [`metadata`], [`environment`] |
 //! | the loop, and models at work | [`trainer`], [`predict`], [`inspect`] |
 //! | YAML to checked parts, and what came of them | [`experiment`], [`summary`], [`trajectory`] |
-//! | one run from YAML to summary, what is seen on the way, and the commands | [`train`], [`affinity`], [`cli`] |
+//! | one run from YAML to summary, and what is seen on the way | [`train`], [`affinity`] |
+//! | many runs, and what they came to | [`sweep`], [`comparison`], [`report`], [`tradeoff`] |
+//! | the commands | [`cli`] |
 //!
 //! One batch's way: [`data::Loader`] → [`data::Batch`] → [`engine::Engine`] → [`methods::Evaluation`] →
 //! [`balance::Balancer`] asks the [`methods::Method`] for weights or a direction, and the evaluation pulls them back to one flat
@@ -46,6 +48,7 @@
 pub mod affinity;
 pub mod balance;
 pub mod cli;
+pub mod comparison;
 pub mod data;
 pub mod engine;
 pub mod environment;
@@ -69,11 +72,16 @@ pub mod predict;
 pub mod random;
 pub mod record;
 pub mod registry;
+pub mod report;
 pub mod run;
 pub mod settings;
+pub mod statistics;
 pub mod summary;
+pub mod sweep;
+pub mod table;
 pub mod tasks;
 pub mod tensor_file;
+pub mod tradeoff;
 pub mod train;
 pub mod trainer;
 pub mod trajectory;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// From the ground up; parts on one line do not use each other.
 const FLOORS: &[&[&str]] = &[
     &["error", "kernels", "random"],
-    &["files", "path", "pareto"],
+    &["files", "path", "pareto", "statistics", "table"],
     &["registry", "picture"],
     &["settings", "interval", "memory", "libtorch", "tensor_file"],
     &["yaml", "manual", "tasks", "weights"],
@@ -16,7 +16,9 @@ const FLOORS: &[&[&str]] = &[
     &["experiment"],
     &["summary", "trajectory"],
     &["train"],
-    &["affinity"],
+    &["affinity", "sweep"],
+    &["comparison"],
+    &["report", "tradeoff"],
     &["cli"],
     &["main", "lib"],
 ];

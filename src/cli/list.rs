@@ -13,6 +13,7 @@ use crate::models::heads::HeadKind;
 use crate::models::objectives::ProblemKind;
 use crate::optim::{OptimizerKind, ScheduleKind};
 use crate::registry::Entry;
+use crate::sweep::Sweep;
 use crate::tasks::{LossKind, MetricKind, TaskSettings};
 use crate::trainer::{
     CheckpointSettings, EvaluateSettings, RecordSettings, SelectSettings, StopSettings, TrainSettings,
@@ -62,6 +63,7 @@ fn sections() -> Vec<Entry> {
         Entry { name: "stop", schema: schema_for!(StopSettings) },
         Entry { name: "checkpoint", schema: schema_for!(CheckpointSettings) },
         Entry { name: "record", schema: schema_for!(RecordSettings) },
+        Entry { name: "sweep", schema: schema_for!(Sweep) },
     ]
 }
 
@@ -117,9 +119,12 @@ fn unknown(place: &str, wrong: &str, allowed: &[&str]) -> Mistake {
     }
 }
 
-/// Prints the JSON Schema of an experiment.
-pub fn schema() -> Result<()> {
-    let schema = manual::schema::<Experiment>("Polytask experiment", "polytask-experiment");
-    say(serde_json::to_string_pretty(&schema)?)?;
-    Ok(())
+/// Prints the JSON Schema of an experiment, or of a sweep.
+pub fn schema(of_sweep: bool) -> Result<()> {
+    let schema = if of_sweep {
+        manual::schema::<Sweep>("Polytask sweep", "polytask-sweep")
+    } else {
+        manual::schema::<Experiment>("Polytask experiment", "polytask-experiment")
+    };
+    say(serde_json::to_string_pretty(&schema)?)
 }

@@ -3,10 +3,14 @@
 mod affinity;
 mod balance;
 mod check;
+mod compare;
 mod convert;
 mod drawing;
 mod list;
 mod model;
+mod pareto;
+mod report;
+mod sweep;
 mod train;
 mod trajectories;
 mod words;
@@ -29,6 +33,8 @@ Trains multi-task models from a YAML file: YAML in; TensorBoard, metrics and Tor
   polytask train experiments/document.yaml       train; everything goes to runs/document/sum/seed0
   tensorboard --logdir runs/document             watch every task's loss
   polytask predict runs/document/sum/seed0/model.pt rows.csv -o predictions.csv
+  polytask sweep experiments/sweep-document.yaml   many runs: methods, learning rates, seeds
+  polytask report runs/sweep-document -o report.html   which differences are real
 
 `polytask list` names everything that a YAML can choose; `polytask list optimizer adam` is its manual page.";
 
@@ -36,6 +42,13 @@ Trains multi-task models from a YAML file: YAML in; TensorBoard, metrics and Tor
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     Train(train::Train),
+    Sweep(sweep::Sweep),
+    #[command(hide = true)]
+    SweepWorker(sweep::Worker),
+    Compare(compare::Compare),
+    Report(report::Write),
+    Plot(report::Plot),
+    Pareto(pareto::Pareto),
     Evaluate(model::Evaluate),
     Predict(model::Predict),
     Export(convert::Export),
@@ -46,7 +59,11 @@ enum Action {
     Affinity(affinity::Affinity),
     List(list::List),
     /// Print the JSON Schema of an experiment, for editors
-    Schema,
+    Schema {
+        /// That of a sweep instead
+        #[arg(long)]
+        sweep: bool,
+    },
     /// Print completions for a shell
     #[command(
         long_about = "Print completions for a shell.\n\n  polytask completions bash > ~/.local/share/bash-completion/completions/polytask"
@@ -71,7 +88,13 @@ impl Command {
     pub fn run(&self) -> Result<i32> {
         match &self.action {
             Action::Train(train) => return train.run(),
+            Action::Sweep(sweep) => return sweep.run(),
+            Action::SweepWorker(worker) => worker.run()?,
             Action::Affinity(affinity) => return affinity.run(),
+            Action::Pareto(pareto) => return pareto.run(),
+            Action::Compare(compare) => compare.run()?,
+            Action::Report(report) => report.run()?,
+            Action::Plot(plot) => plot.run()?,
             Action::Evaluate(evaluate) => evaluate.run()?,
             Action::Predict(predict) => predict.run()?,
             Action::Export(export) => export.run()?,
@@ -80,7 +103,7 @@ impl Command {
             Action::Check(check) => check.run()?,
             Action::Balance(balance) => balance.run()?,
             Action::List(list) => list.run()?,
-            Action::Schema => list::schema()?,
+            Action::Schema { sweep } => list::schema(*sweep)?,
             Action::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(*shell, &mut Self::command(), "polytask", &mut script);
