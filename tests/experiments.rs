@@ -12,7 +12,10 @@ fn every_experiment_whose_data_needs_no_fetching_builds() {
     for entry in fs::read_dir(folder).expect("experiments").flatten() {
         let yaml = entry.path();
         let text_of = fs::read_to_string(&yaml).expect("an experiment");
-        if text_of.contains("scripts/data") {
+        let name = yaml.file_name().expect("a name").to_string_lossy().into_owned();
+        if name.starts_with("sweep-") {
+            assert!(succeed(&["sweep", text(&yaml), "--dry-run"]).contains(" runs = "), "{}", yaml.display());
+        } else if text_of.contains("scripts/data") {
             polytask::yaml::read_file::<polytask::experiment::Experiment>(&yaml, &[])
                 .expect("it parses")
                 .settings
