@@ -7,6 +7,7 @@ use crate::files;
 use crate::metadata::{self, Metadata};
 use crate::models::{Model, Node};
 use crate::record::{Console, GraphNode, Header, Hyperparameter, JsonLines, Recorder, TensorBoard};
+use crate::registry;
 use crate::run::Run;
 use crate::summary;
 use crate::tasks::Task;
@@ -206,10 +207,25 @@ fn variant(overrides: &[Override]) -> Option<String> {
     let telling: Vec<String> = overrides
         .iter()
         .filter(|it| !is_free(&it.path.to_string()) && !named.contains(&it.path.to_string().as_str()))
-        .map(|it| format!("{}={}", it.path, it.written()))
+        .flat_map(settings)
         .collect();
     let text = folder_name(&telling.join(","));
     (!text.is_empty()).then_some(text)
+}
+
+/// An override setting by setting: `optimizer=sgd`, `optimizer.learning_rate=0.1`. The method's name stands before them all.
+fn settings(change: &Override) -> Vec<String> {
+    let path = change.path.to_string();
+    let Some(section) = change.value.as_mapping() else { return vec![format!("{path}={}", change.written())] };
+    let setting = |(key, value): (&serde_yaml::Value, &serde_yaml::Value)| {
+        let (key, value) = (registry::key_text(key), yaml::inline(value).unwrap_or_default());
+        match key.as_str() {
+            "name" if path == "method" => None,
+            "name" => Some(format!("{path}={value}")),
+            _ => Some(format!("{path}.{key}={value}")),
+        }
+    };
+    section.iter().filter_map(setting).collect()
 }
 
 /// Takes the run's folder; with `resume` also its last checkpoint.

@@ -45,9 +45,27 @@ fn the_default_folder_is_named_by_experiment_method_variant_and_seed() {
     };
     train(&[]);
     train(&["--seed", "3", "--set", "optimizer.learning_rate=0.1", "--set", "train.epochs=1"]);
-    for run in ["runs/mine/sum/seed0", "runs/mine/sum__optimizer.learning_rate=0.1/seed3"] {
+    train(&["--set", "method={name: mgda}"]);
+    train(&["--set", "method={name: cagrad, c: 0.3}", "--set", "optimizer={name: sgd, learning_rate: 0.1}"]);
+    for run in [
+        "runs/mine/sum/seed0",
+        "runs/mine/sum__optimizer.learning_rate=0.1/seed3",
+        "runs/mine/mgda/seed0",
+        "runs/mine/cagrad__method.c=0.3,optimizer=sgd,optimizer.learning_rate=0.1/seed0",
+    ] {
         assert!(folder.path().join(run).join("summary.json").exists(), "{run}");
     }
+}
+
+#[test]
+fn a_yaml_of_the_other_kind_names_the_command_that_takes_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let experiment = write(folder.path(), "a.yaml", &small(TRAIN));
+    let sweep = write(folder.path(), "b.yaml", "experiment: a.yaml\ncompare: {method: [sum]}\nseeds: 1\n");
+    let said = fail(&["train", text(&sweep)]);
+    assert!(said.contains(&format!("hint: polytask sweep {} takes this file", text(&sweep))), "{said}");
+    let said = fail(&["sweep", text(&experiment)]);
+    assert!(said.contains(&format!("hint: polytask train {} takes this file", text(&experiment))), "{said}");
 }
 
 #[test]

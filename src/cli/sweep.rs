@@ -1,7 +1,7 @@
 //! `polytask sweep`, and the workers that it starts.
 
 use super::train::{INTERRUPTED, interrupt};
-use super::words::say;
+use super::words::{name_command, say};
 use super::{FAILURE, SUCCESS};
 use crate::error::{Mistake, note};
 use crate::libtorch::DeviceChoice;
@@ -73,7 +73,8 @@ impl Sweep {
     /// Trains what is missing, and tells how the runs stand.
     pub fn run(&self) -> Result<i32> {
         let overrides = self.set.iter().map(|text| text.parse()).collect::<Result<Vec<Override>, Mistake>>()?;
-        let sweep = Opened::read(&self.sweep, &overrides, self.spread.out.as_deref())?;
+        let sweep = Opened::read(&self.sweep, &overrides, self.spread.out.as_deref())
+            .map_err(|error| name_command(error, &self.sweep, "model", "train"))?;
         if self.dry_run {
             say(plan(&sweep))?;
             return Ok(SUCCESS);

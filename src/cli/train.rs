@@ -1,7 +1,7 @@
 //! `polytask train`
 
 use super::SUCCESS;
-use super::words::say;
+use super::words::{name_command, say};
 use crate::error::note;
 use crate::train::{Options, Report, train};
 use crate::trainer::Outcome;
@@ -87,7 +87,8 @@ impl Train {
             resume: self.resume,
             quiet: self.quiet,
         };
-        let report = train(&self.experiment, &options, &interrupt)?;
+        let report = train(&self.experiment, &options, &interrupt)
+            .map_err(|error| name_command(error, &self.experiment, "experiment", "sweep"))?;
         self.tell(&report)
     }
 

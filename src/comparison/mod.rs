@@ -140,7 +140,7 @@ fn baseline(collection: &Collection, rule: &Rule, measures: &[Measure], split: &
 }
 
 /// Gives every row its score per seed: Δm; without a baseline the mean of the metric that all tasks share; else the mean
-/// rank over the measures, among the rows at equal budget.
+/// rank over the measures, among all rows.
 fn score(rows: &mut [Row], measures: &[Measure], has_baseline: bool) -> Score {
     if has_baseline && rows.iter().any(|row| row.delta_m.mean.is_some()) {
         for row in rows.iter_mut() {
