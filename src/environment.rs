@@ -2,8 +2,9 @@
 
 use crate::libtorch;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use tch::Device;
 
 /// Makes the process ready to train: so many threads, deterministic algorithms, memory kept from step to step; and numbers below 1e-38, at which Adam's
@@ -70,8 +71,19 @@ fn processor() -> Option<String> {
     line.split_once(':').map(|(_, name)| name.trim().to_string())
 }
 
-/// The commit of the folder's git repository, `+` behind it where something is not committed.
+/// The commit of the folder's git repository, as it was when this process first asked: a worker trains run after run from one
+/// folder, and git may take longer than a small run.
 fn commit(folder: &Path) -> Option<String> {
+    static ASKED: Mutex<Option<(PathBuf, Option<String>)>> = Mutex::new(None);
+    let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
+    if asked.as_ref().is_none_or(|(of, _)| of != folder) {
+        *asked = Some((folder.to_path_buf(), ask_git(folder)));
+    }
+    asked.as_ref().and_then(|(_, commit)| commit.clone())
+}
+
+/// The commit of the folder's git repository, `+` behind it where something is not committed.
+fn ask_git(folder: &Path) -> Option<String> {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").arg("-C").arg(folder).args(arguments).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())

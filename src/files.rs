@@ -1,7 +1,8 @@
-//! Files written whole or not at all.
+//! Files written whole or not at all, and names that every file system takes.
 
 use crate::error::Mistake;
 use anyhow::Result;
+use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -65,6 +66,21 @@ pub fn unreadable(path: &Path, error: &io::Error) -> Mistake {
         None if parent(path).is_dir() => mistake.remedy("check the path"),
         None => mistake.remedy(format!("there is no folder {} either", parent(path).display())),
     }
+}
+
+/// Letters of a folder's name that are kept.
+const LONGEST_NAME: usize = 100;
+
+/// A text as part of a folder's name: of letters that every file system takes, and not too long.
+pub fn folder_name(text: &str) -> String {
+    let kept: String =
+        text.chars().map(|c| if c.is_alphanumeric() || "._=,+-".contains(c) { c } else { '-' }).collect();
+    if kept.chars().count() <= LONGEST_NAME {
+        return kept;
+    }
+    // The sum keeps two long names apart.
+    let sum: String = Sha256::digest(&kept)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{sum}", kept.chars().take(LONGEST_NAME).collect::<String>())
 }
 
 fn cannot_write(path: &Path) -> Mistake {

@@ -15,7 +15,6 @@ use crate::tensor_file::TensorFile;
 use crate::trainer::{Outcome, Parts, Trainer, total_steps};
 use crate::yaml::{self, Override};
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -186,21 +185,6 @@ fn is_free(path: &str) -> bool {
     FREE.iter().any(|free| path == *free || path.strip_prefix(free).is_some_and(|rest| rest.starts_with(['.', '['])))
 }
 
-/// Letters of a folder's name that are kept.
-const LONGEST_NAME: usize = 100;
-
-/// A text as part of a folder's name: of letters that every file system takes, and not too long.
-pub fn folder_name(text: &str) -> String {
-    let kept: String =
-        text.chars().map(|c| if c.is_alphanumeric() || "._=,+-".contains(c) { c } else { '-' }).collect();
-    if kept.chars().count() <= LONGEST_NAME {
-        return kept;
-    }
-    // The sum keeps two long names apart.
-    let sum: String = Sha256::digest(&kept)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{sum}", kept.chars().take(LONGEST_NAME).collect::<String>())
-}
-
 /// The overrides that make this run another than the YAML's own, as a part of a folder's name.
 fn variant(overrides: &[Override]) -> Option<String> {
     let named = ["seed", "name", "method.name"];
@@ -209,7 +193,7 @@ fn variant(overrides: &[Override]) -> Option<String> {
         .filter(|it| !is_free(&it.path.to_string()) && !named.contains(&it.path.to_string().as_str()))
         .flat_map(settings)
         .collect();
-    let text = folder_name(&telling.join(","));
+    let text = files::folder_name(&telling.join(","));
     (!text.is_empty()).then_some(text)
 }
 

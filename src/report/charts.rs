@@ -1,7 +1,8 @@
 //! The charts of a comparison, by name.
 
 use super::curves::{Quantity, Recorded, Records};
-use crate::comparison::{Comparison, Estimate, Front, Verdict, called, fixed, number};
+use crate::comparison::{Comparison, Estimate, Front, Verdict, called, number};
+use crate::files::folder_name;
 use crate::picture::charts::{
     Chart, CriticalDifference, Curve, CurvePoint, Curves, Group, Interval, Intervals, Joined, Plane, Point,
 };
@@ -43,7 +44,7 @@ pub fn charts(comparison: &Comparison, records: &Records) -> Vec<Named> {
     charts.extend(records.charts.iter().map(curves));
     charts.retain(|it| it.chart.sheet().is_ok());
     for it in &mut charts {
-        it.name = crate::train::folder_name(&it.name);
+        it.name = folder_name(&it.name);
     }
     charts
 }
@@ -244,12 +245,4 @@ fn curves(recorded: &Recorded) -> Named {
         curves: curves.iter().map(curve).collect(),
     };
     Named { name, section: Section::Curves, caption: caption.into(), chart: Box::new(chart) }
-}
-
-/// A p-value in a sentence.
-pub fn p_value(p: Option<f64>) -> String {
-    p.map_or_else(
-        || "undefined".into(),
-        |p| if p < 1e-4 { "p < 0.0001".into() } else { format!("p = {}", fixed(p, 4)) },
-    )
 }

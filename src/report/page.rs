@@ -1,7 +1,7 @@
 //! The page: HTML that needs nothing but itself.
 
 use super::Report;
-use super::charts::{Named, Section, charts, p_value};
+use super::charts::{Named, Section, charts};
 use super::curves::drawn;
 use crate::comparison::{Budget, Comparison, Entry, Tables, called, probability};
 use crate::picture::charts::{Appearance, PALETTE_CSS};
@@ -217,6 +217,15 @@ fn by_measure(comparison: &Comparison) -> Markup {
                 (sortable(&crate::comparison::family(comparison, family)))
             }
         }
+    }
+}
+
+/// A p-value in a sentence.
+fn p_value(p: Option<f64>) -> String {
+    match p.map(probability) {
+        None => "undefined".into(),
+        Some(text) if text.starts_with('<') => format!("p {text}"),
+        Some(text) => format!("p = {text}"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is compared, and the ways in which it is tried.
 
 use super::change::Change;
-use crate::train::folder_name;
+use crate::files::folder_name;
 
 /// One line of the table.
 #[derive(Debug, Clone)]

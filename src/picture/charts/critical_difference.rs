@@ -33,22 +33,6 @@ pub struct CriticalDifference {
 }
 
 impl CriticalDifference {
-    /// Joins those whose ranks differ by less than `difference`, as after Nemenyi's test.
-    pub fn within(title: impl Into<String>, ranks: Vec<(String, f64)>, difference: f64) -> Self {
-        let order = order(&ranks);
-        let mut cliques: Vec<Vec<usize>> = vec![];
-        let mut reached = 0;
-        for start in 0..order.len() {
-            let from = ranks[order[start]].1;
-            let end = order.iter().take_while(|place| ranks[**place].1 - from < difference).count();
-            if end > start + 1 && end > reached {
-                cliques.push(order[start..end].to_vec());
-                reached = end;
-            }
-        }
-        Self { title: title.into(), ranks, cliques, difference: Some(difference) }
-    }
-
     fn rank(&self, place: usize) -> Option<f64> {
         self.ranks.get(place).map(|(_, rank)| *rank).filter(|rank| rank.is_finite())
     }
