@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::{fail, fixture, metrics, small, succeed, tensors, text, write};
+use common::{fail, fixture, metrics, run, small, stderr, succeed, tensors, text, write};
+use polytask::libtorch::Script;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
 /// The probe's rows as a csv, and the outputs that PyTorch gave for them.
@@ -247,4 +248,181 @@ fn outputs_that_do_not_fit_the_tasks_are_told() {
     let out = folder.path().join("out.csv");
     let said = fail(&["predict", text(&fixture("model_scripted.pt")), text(&rows), "-o", text(&out)]);
     assert!(!out.exists() && said.contains("1x2") || said.contains("shapes"), "{said}");
+}
+
+/// A module that Python made (tests/fixtures/pytorch/make.py): four numbers in, two outputs of one number.
+fn python(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pytorch").join(name)
+}
+
+/// An experiment on rows of four numbers with the tasks a and b and this model; its learning rate moves no weight.
+fn two_numbers(folder: &Path, model: &str, more: &str) -> PathBuf {
+    let yaml = format!(
+        "data: {{name: synthetic, features: 4, train: 64, validation: 32, test: 32}}
+tasks:
+  - {{name: a, loss: {{name: mse}}}}
+  - {{name: b, loss: {{name: mse}}}}
+model: {{{model}}}
+optimizer: {{name: sgd, learning_rate: 1e-20}}
+train: {{epochs: 3, batch_size: 16}}
+record: {{tensorboard: false}}
+{more}"
+    );
+    write(folder, "two.yaml", &yaml)
+}
+
+fn torchscript(file: &Path) -> String {
+    format!("torchscript: {}", file.display())
+}
+
+fn backbone(file: &Path) -> String {
+    format!("backbone: {{name: torchscript, file: {}}}", file.display())
+}
+
+/// Trains, and gives what was said on stderr.
+fn said_in_training(yaml: &Path, out: &Path) -> String {
+    let output = run(&["train", text(yaml), "--out", text(out), "--quiet"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    stderr(&output)
+}
+
+/// Every loss that a run recorded, with its place.
+fn losses(run: &Path) -> Vec<(String, f64)> {
+    let loss = |line: serde_json::Value| {
+        let place = ["step", "split", "task"].map(|key| line[key].to_string().replace('"', "")).join(" ");
+        let value = line["value"].as_f64().filter(|_| line["metric"] == "loss")?;
+        Some((place, value))
+    };
+    metrics(run).into_iter().filter_map(loss).collect()
+}
+
+#[test]
+fn a_module_that_writes_into_its_input_changes_no_row_of_the_data() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    for (name, method) in [("sum", "{name: sum}"), ("famo", "{name: famo}")] {
+        let runs = ["inplace.pt", "not_inplace.pt"].map(|file| {
+            let yaml = two_numbers(folder.path(), &torchscript(&python(file)), &format!("method: {method}\n"));
+            let out = at(&format!("{name}-{file}"));
+            succeed(&["train", text(&yaml), "--out", text(&out), "--quiet"]);
+            losses(&out)
+        });
+        assert!(runs[0].len() > 10, "{:?}", runs[0]);
+        assert_eq!(runs[0], runs[1], "{name}");
+    }
+
+    // As a backbone it is run twice on one input here: in training, and in the model that is exported.
+    let double = "def forward(self, input: Tensor) -> Tensor:\n    input.mul_(2.0)\n    return input * 1.0\n";
+    Script::new("a.Double", double).save(&at("double.pt"), &[]).expect("saved");
+    let model = format!("{}, architecture: {{name: cross_stitch}}", backbone(&at("double.pt")));
+    let yaml = two_numbers(folder.path(), &model, "");
+    succeed(&["train", text(&yaml), "--out", text(&at("towers")), "--quiet"]);
+    let losses = losses(&at("towers"));
+    let validation = losses.iter().filter(|(place, _)| place.ends_with(" validation a")).collect::<Vec<_>>();
+    assert!(validation.len() == 3 && validation.iter().all(|loss| loss.1 == validation[0].1), "{losses:?}");
+    let summary: serde_json::Value =
+        serde_json::from_slice(&fs::read(at("towers").join("summary.json")).expect("summary")).expect("json");
+    let evaluated = succeed(&["evaluate", text(&at("towers")), text(&yaml), "--json"]);
+    let evaluated: serde_json::Value = serde_json::from_str(&evaluated).expect("json");
+    let loss = |scores: &serde_json::Value| scores["test"]["b"]["loss"].as_f64().expect("a loss");
+    assert!((loss(&evaluated) - loss(&summary["best"])).abs() < 1e-6, "{evaluated} and {summary}");
+}
+
+#[test]
+fn a_module_that_evaluates_the_same_rows_differently_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let warns = |said: &str| said.contains("warning: ") && said.contains("evaluating the same rows twice");
+    for (file, random) in [("traced_dropping.pt", true), ("dropping.pt", false)] {
+        let yaml = two_numbers(folder.path(), &torchscript(&python(file)), "");
+        let said = said_in_training(&yaml, &at(file));
+        assert_eq!(warns(&said), random, "{file}: {said}");
+        assert_eq!(said.contains("hint: ") && said.contains(file), random, "{said}");
+        let said = stderr(&run(&["evaluate", text(&python(file)), text(&yaml)]));
+        assert_eq!(warns(&said), random, "{file}: {said}");
+    }
+    for (mode, random) in [("True", true), ("self.training", false)] {
+        let source =
+            format!("def forward(self, input: Tensor) -> Tensor:\n    return torch.dropout(input, 0.3, {mode})\n");
+        let file = at(&format!("{mode}.pt"));
+        Script::new("a.Dropping", source).save(&file, &[]).expect("saved");
+        let said = said_in_training(&two_numbers(folder.path(), &backbone(&file), ""), &at(mode));
+        assert_eq!(warns(&said), random, "{mode}: {said}");
+    }
+}
+
+#[test]
+fn a_task_whose_output_reaches_no_parameter_is_refused_or_where_some_are_frozen_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let model = torchscript(&python("detached.pt"));
+    let yaml = two_numbers(folder.path(), &model, "");
+    for command in [vec!["check", text(&yaml)], vec!["train", text(&yaml), "--out", text(&at("refused"))]] {
+        let said = fail(&command);
+        assert!(said.contains("model.torchscript") && said.contains("detached.pt for a reaches no learned"), "{said}");
+        assert!(said.contains("hint: take detach()"), "{said}");
+    }
+    let yaml = two_numbers(folder.path(), &format!("{model}, freeze: [b.bias]"), "");
+    let said = said_in_training(&yaml, &at("measured"));
+    assert!(said.contains("warning: a reaches no parameter") && !said.contains("warning: b"), "{said}");
+    // Whatever is frozen, a run of which no task learns is no run.
+    let frozen = "def forward(self, input: Tensor) -> Tuple[Tensor, Tensor]:\n    \
+                  z = torch.linear(input, self.used, None)\n    return (z, z)\n";
+    let tensor = |rows| Tensor::ones([rows, 4], (Kind::Float, Device::Cpu));
+    let frozen = Script::new("a.Frozen", frozen).parameter("used", &tensor(1)).parameter("unused", &tensor(2));
+    frozen.save(&at("frozen.pt"), &[]).expect("saved");
+    let model = format!("{}, freeze: [used]", torchscript(&at("frozen.pt")));
+    let said = fail(&["check", text(&two_numbers(folder.path(), &model, ""))]);
+    assert!(said.contains("for a reaches no learned parameter") && said.contains("unfrozen"), "{said}");
+    // An output that is a bias alone is learned.
+    let constant = "def forward(self, input: Tensor) -> Tuple[Tensor, Tensor]:\n    \
+                    return (self.bias.expand([input.size(0), 1]), torch.linear(input, self.weight, None))\n";
+    let bias = Tensor::zeros([1], (Kind::Float, Device::Cpu));
+    let constant = Script::new("a.Constant", constant).parameter("bias", &bias).parameter("weight", &tensor(1));
+    constant.save(&at("constant.pt"), &[]).expect("saved");
+    let yaml = two_numbers(folder.path(), &torchscript(&at("constant.pt")), "");
+    let said = said_in_training(&yaml, &at("constant"));
+    assert!(!said.contains("warning"), "{said}");
+}
+
+#[test]
+fn state_that_no_checkpoint_would_hold_is_refused_in_training_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let yaml = two_numbers(folder.path(), &torchscript(&python("stateful.pt")), "");
+    let said = fail(&["train", text(&yaml), "--out", text(&at("stateful")), "--quiet"]);
+    assert!(said.contains("model.torchscript") && said.contains("two.yaml:5"), "{said}");
+    for name in ["body.calls", "seen", "last"] {
+        assert!(said.contains(name), "{name}: {said}");
+    }
+    assert!(!said.contains("names") && !said.contains("scale") && said.contains("register_buffer"), "{said}");
+    let file = text(&python("stateful.pt")).to_string();
+    succeed(&["evaluate", &file, text(&yaml)]);
+    let rows = write(folder.path(), "rows.csv", "p,q,r,s\n1,2,3,4\n");
+    succeed(&["predict", &file, text(&rows), "-o", text(&at("predictions.csv"))]);
+
+    let yaml = two_numbers(folder.path(), &backbone(&python("counter.pt")), "");
+    let said = fail(&["check", text(&yaml)]);
+    assert!(said.contains("model.backbone.file") && said.contains("(calls)"), "{said}");
+    let yaml = two_numbers(folder.path(), &torchscript(&python("replaced.pt")), "");
+    let said = fail(&["check", text(&yaml)]);
+    assert!(said.contains("in the place of mean") && said.contains("self.mean.copy_"), "{said}");
+
+    // Buffers that are written in place are in the checkpoint: an interrupted run goes on as if it had not been.
+    let more = "evaluate: {every: 1 steps}\n";
+    let yaml = two_numbers(folder.path(), &torchscript(&python("buffered.pt")), more);
+    let options = ["--set", "optimizer.learning_rate=0.01"];
+    let train = |out: &Path, epochs: &str, resume: &[&str]| {
+        let mut arguments = vec!["train", text(&yaml), "--out", text(out), "--quiet", "--set", epochs];
+        arguments.extend(options.iter().chain(resume));
+        succeed(&arguments);
+    };
+    train(&at("whole"), "train.epochs=4", &[]);
+    train(&at("parts"), "train.epochs=2", &[]);
+    train(&at("parts"), "train.epochs=4", &["--resume"]);
+    let last = |run: &str| tensors(&at(run).join("checkpoints/last.safetensors"));
+    assert_eq!(last("whole")["model.mean"], last("parts")["model.mean"]);
+    assert_eq!(last("whole")["model.a.weight"], last("parts")["model.a.weight"]);
+    let passes = &last("whole")["model.passes"];
+    assert_eq!(passes[..], 16i64.to_le_bytes(), "a pass for each step of four epochs, and none for trials");
 }

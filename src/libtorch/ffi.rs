@@ -34,6 +34,7 @@ unsafe extern "C" {
     pub fn polytask_threads(count: c_int, error: ErrorText) -> c_int;
     pub fn polytask_flush_denormals(on: c_int) -> c_int;
     pub fn polytask_keep_memory() -> c_int;
+    pub fn polytask_release_memory();
     pub fn polytask_is_alone(tensor: Handle) -> c_int;
 
     pub fn polytask_module_load(data: *const u8, size: usize, device: c_int, error: ErrorText) -> *mut RawModule;
@@ -46,6 +47,12 @@ unsafe extern "C" {
         error: ErrorText,
     ) -> c_int;
     pub fn polytask_module_buffers(
+        module: *mut RawModule,
+        visit: Visit,
+        context: *mut c_void,
+        error: ErrorText,
+    ) -> c_int;
+    pub fn polytask_module_attributes(
         module: *mut RawModule,
         visit: Visit,
         context: *mut c_void,

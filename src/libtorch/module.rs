@@ -112,7 +112,20 @@ impl Module {
         named.0
     }
 
-    /// Runs `forward`. It records gradients unless within `tch::no_grad`.
+    /// Every attribute that is neither submodule, parameter nor buffer (numbers, texts, lists, plain tensors) by its dotted
+    /// name, written as bytes `[n]` that are equal where the values are. What cannot be written is left out.
+    pub fn attributes(&self) -> Vec<(String, Tensor)> {
+        let mut named = ffi::Named::default();
+        // SAFETY: the module is alive and `named` outlives the call.
+        ffi::call(|error| unsafe {
+            ffi::polytask_module_attributes(self.raw, ffi::Named::VISIT, named.context(), error)
+        })
+        .expect("listing attributes does not fail");
+        named.0
+    }
+
+    /// Runs `forward` on copies of the inputs, so that a module that writes into them changes nothing outside itself. It
+    /// records gradients unless within `tch::no_grad`.
     ///
     /// # Errors
     /// The module refuses the inputs (number, shape, kind), or gives anything but tensors.

@@ -107,11 +107,16 @@ impl Script {
     /// Modules applied one behind another, under names of their own.
     pub fn sequence(children: Vec<(String, Script)>) -> Self {
         let mut source = "def forward(self, input: Tensor) -> Tensor:\n".to_string();
-        for (name, _) in &children {
-            source += &format!("    input = {}.forward(input)\n", access(name));
+        for (name, child) in &children {
+            source += &format!("    input = {}.forward({})\n", access(name), child.argument("input"));
         }
         source += "    return input\n";
         Self { children, ..Self::new("torch.nn.modules.container.Sequential", source) }
+    }
+
+    /// How TorchScript source passes `variable` to this module: one from outside may write into what it reads.
+    pub fn argument(&self, variable: &str) -> String {
+        if self.compiled.is_some() { format!("{variable}.clone()") } else { variable.to_string() }
     }
 
     /// The module that this describes, ready to run. Its tensors share memory with those given.

@@ -6,6 +6,7 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/export.h>
 #include <torch/csrc/jit/serialization/import.h>
+#include <torch/csrc/jit/serialization/pickle.h>
 #include <sstream>
 
 using torch::jit::Module;
@@ -65,14 +66,41 @@ int polytask_module_buffers(Module* module, Visit visit, void* context, char** e
   });
 }
 
-// Sets *named when the outputs have names.
+// Every attribute that is neither submodule, parameter nor buffer: its dotted name, and its pickle as a tensor of bytes.
+// What has no pickle (a function, an object of C++ without a state) is left out.
+int polytask_module_attributes(Module* module, Visit visit, void* context, char** error) {
+  return guarded(error, [&] {
+    using namespace torch::jit::detail;
+    for (const auto& item : module->named_modules()) {
+      const auto type = item.value.type();
+      for (size_t i = 0; i < type->numAttributes(); ++i) {
+        const std::string& own = type->getAttributeName(i);
+        const at::IValue value = item.value._ivalue()->getSlot(i);
+        if (own == "training" || own == "_is_full_backward_hook" || type->getAttribute(i)->is_module() ||
+            ParameterPolicy::valid(type, i, value) || BufferPolicy::valid(type, i, value))
+          continue;
+        std::vector<char> bytes;
+        try {
+          bytes = torch::jit::pickle_save(value);
+        } catch (const std::exception&) {
+          continue;
+        }
+        const std::string name = item.name.empty() ? own : item.name + '.' + own;
+        const auto pickled = at::from_blob(bytes.data(), {static_cast<int64_t>(bytes.size())}, at::kByte).clone();
+        visit(context, name.data(), name.size(), new at::Tensor(pickled));
+      }
+    }
+  });
+}
+
+// Sets *named when the outputs have names. The module reads copies: it may write into its inputs.
 int polytask_module_forward(Module* module, const Handle* inputs, size_t count, Visit visit, void* context, int* named,
                             char** error) {
   return guarded(error, [&] {
     // The profiling executor rewrites the graph after its first runs: a resumed run would differ in the last bits.
     torch::jit::GraphOptimizerEnabledGuard plain(false);
     std::vector<at::IValue> arguments;
-    for (size_t i = 0; i < count; ++i) arguments.emplace_back(*inputs[i]);
+    for (size_t i = 0; i < count; ++i) arguments.emplace_back(inputs[i]->clone());
     const at::IValue result = module->forward(std::move(arguments));
     const auto emit = [&](const std::string& name, const at::IValue& value, const std::string& which) {
       visit(context, name.data(), name.size(), new at::Tensor(tensor_of(value, which)));

@@ -66,7 +66,9 @@ fn expression(step: &Step) -> String {
     match &step.part {
         Part::Input => unreachable!("it has a name of its own"),
         Part::Parameter(_) => access_path(&step.name),
-        Part::Layer(_) => format!("{}.forward({})", access_path(&step.name), inputs[0]),
+        Part::Layer(layer) => {
+            format!("{}.forward({})", access_path(&step.name), layer.script().argument(&inputs[0]))
+        }
         Part::Operation(operation) => operation.expression(&inputs),
     }
 }
