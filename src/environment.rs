@@ -53,8 +53,10 @@ impl Environment {
     }
 }
 
-/// Lets [`peak_memory_mib`] count from here on, where the system can: a process that trains run after run tells each one's.
+/// Lets [`peak_memory_mib`] count from here on, where the system can: a process that trains run after run tells each one's,
+/// without the memory that an earlier one has freed.
 pub fn forget_peak_memory() {
+    libtorch::release_memory();
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 

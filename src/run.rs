@@ -6,6 +6,7 @@ use crate::tensor_file::{self, TensorFile};
 use anyhow::{Context, Result};
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use tch::Tensor;
 
@@ -31,7 +32,7 @@ impl Run {
         }
         let holds = |what: &str| Mistake::new(folder.display(), format!("holds {what}"));
         if holds_run {
-            let state = if folder.join("summary.json").exists() { "a finished run" } else { "a run" };
+            let state = if is_finished(folder) { "a finished run" } else { "a run" };
             return Err(holds(state).remedy("continue it with --resume, or name another folder with --out").into());
         }
         if let Ok(mut entries) = fs::read_dir(folder) {
@@ -77,6 +78,29 @@ impl Run {
             }
         }
         Ok(run)
+    }
+
+    /// Removes what says that the run has ended, because it goes on: whoever looks at the folder from here on finds an
+    /// unfinished run.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub fn forget_end(&self) -> Result<()> {
+        // The summary was written last, and where it is, everything is: it goes first.
+        for path in [SUMMARY, MODEL].map(|name| self.path(name)) {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Mistake::new(
+                        path.display(),
+                        format!("cannot be removed, as the run goes on: {error}"),
+                    )
+                    .remedy("check the permissions of the run's folder")
+                    .into());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Whether another process trains in the folder.
@@ -135,6 +159,17 @@ impl Run {
                 .remedy("start anew in another folder; `model.initial: checkpoints/best.safetensors` takes over the best weights")
         })
     }
+}
+
+/// What a run came to. It is written last, when all else is there.
+pub const SUMMARY: &str = "summary.json";
+
+/// The model of a finished run, as TorchScript.
+pub const MODEL: &str = "model.pt";
+
+/// Whether the run in a folder has come to its end, and does not go on.
+pub fn is_finished(folder: &Path) -> bool {
+    folder.join(SUMMARY).exists()
 }
 
 /// Where a run keeps the checkpoint called `name`.

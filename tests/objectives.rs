@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{fail, metrics, succeed, text, write};
+use common::{fail, metrics, run, stderr, succeed, text, write};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -105,6 +105,9 @@ fn trajectories_become_pictures_with_a_legend_by_method() {
     succeed(&["train", text(&other), "--out", text(&out), "--quiet"]);
     let said = fail(&["trajectories", &runs[0], text(&out), "-o", "unwritten.svg"]);
     assert!(said.contains("\"dimension\":3") && said.contains("hint: draw runs of one problem at a time"), "{said}");
+    fs::remove_file(Path::new(&runs[0]).join("summary.json")).expect("the run ended");
+    let output = run(&["trajectories", &runs[0], "-o", text(&folder.path().join("bells.svg"))]);
+    assert!(stderr(&output).contains("a: has not finished: its path ends at its last record"), "{}", stderr(&output));
 }
 
 /// The losses at the end of a run of an experiment of the repository by exact Pareto optimal search, whose preference asks for

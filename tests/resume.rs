@@ -2,8 +2,11 @@
 
 mod common;
 
-use common::{fail, polytask, small, stderr, succeed, tensors, text, write};
+use common::{fail, points, polytask, run, small, stderr, succeed, tensors, text, write};
 use polytask::optim::OptimizerKind;
+use polytask::random::generator;
+use rand::RngExt;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -44,6 +47,49 @@ fn summary(run: &Path) -> serde_json::Value {
     summary
 }
 
+/// What the event files of two runs tell is the same, and nothing stands there twice.
+fn same_points(what: &str, whole: &Path, parts: &Path) {
+    let once = |run: &Path| {
+        let all = points(run);
+        let count = all.len();
+        let points: BTreeMap<_, _> = all.into_iter().collect();
+        assert_eq!(points.len(), count, "{what}: a point stands twice in the event files of {}", run.display());
+        points
+    };
+    let (one, mut other) = (once(whole), once(parts));
+    // A process that goes on tells with which settings, and where.
+    let of_process = |tag: &str| tag == "config/text_summary" || tag == "environment/text_summary";
+    other.retain(|(tag, step), _| *step == 0 || !of_process(tag));
+    let differ = |point: &&(String, i64)| !one.contains_key(point) || !other.contains_key(point);
+    let different: Vec<_> = one.keys().chain(other.keys()).filter(differ).collect();
+    assert!(different.is_empty(), "{what}: only one of the runs has {different:?}");
+    let measured = ["time/", "memory/", "method/milliseconds", "_hparams_/"];
+    for ((tag, step), value) in &one {
+        let changes = of_process(tag) || measured.iter().any(|start| tag.starts_with(start));
+        assert!(changes || *value == other[&(tag.clone(), *step)], "{what}: {tag} differs at step {step}");
+    }
+}
+
+/// Every file of a run's folder.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let name = text(&entry.path()).to_string();
+        if entry.path().is_dir() {
+            files.extend(self::files(&entry.path()));
+        } else {
+            files.insert(name, fs::read(entry.path()).expect("a file"));
+        }
+    }
+    files
+}
+
+/// How many of the runs below a folder `polytask compare` takes for finished, and for unfinished.
+fn finished_and_unfinished(folder: &Path) -> [u64; 2] {
+    let told: Value = serde_json::from_str(&succeed(&["compare", text(folder), "--format", "json"])).expect("JSON");
+    ["finished", "unfinished"].map(|state| told["runs"][state].as_u64().expect("a number"))
+}
+
 #[test]
 fn every_optimizer_goes_on_as_if_it_had_never_stopped() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -72,13 +118,18 @@ fn every_optimizer_goes_on_as_if_it_had_never_stopped() {
 
 /// Starts a run and sends it `signal` after it has told the end of three epochs.
 fn interrupt_after_three_epochs(arguments: &[&str], signal: &str) -> (Option<i32>, String) {
+    interrupt_after(arguments, signal, 3)
+}
+
+/// Starts a run and sends it `signal` after it has told the end of so many epochs; its exit code, and what it said.
+fn interrupt_after(arguments: &[&str], signal: &str, told: u32) -> (Option<i32>, String) {
     let mut child = polytask().args(arguments).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("starts");
     let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
     let (mut said, mut epochs) = (String::new(), 0);
     for line in lines.by_ref().map_while(Result::ok) {
-        epochs += i32::from(line.contains("epoch "));
+        epochs += u32::from(line.contains("epoch "));
         said += &format!("{line}\n");
-        if epochs == 3 {
+        if epochs == told {
             Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
             break;
         }
@@ -161,6 +212,165 @@ fn a_run_stopped_before_its_first_checkpoint_starts_anew() {
     succeed(&["train", text(&yaml), "--out", text(&killed), "--quiet", "--resume", "--set", "train.epochs=2"]);
     succeed(&["train", text(&yaml), "--out", text(&whole), "--quiet", "--set", "train.epochs=2"]);
     same_results("before the first checkpoint", &whole, &killed);
+    same_points("before the first checkpoint", &whole, &killed);
+}
+
+#[test]
+fn a_finished_run_that_is_extended_is_unfinished_until_it_ends_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // The first end falls between two evaluations, and checkpoints into the middle of epochs.
+    let long = LONG.replace("epochs: 400", "steps: 7600").replace("1 epoch", "40 steps");
+    let yaml = write(folder.path(), "long.yaml", &small(&long));
+    let (whole, runs) = (folder.path().join("whole"), folder.path().join("runs"));
+    let extended = runs.join("seed0");
+    let train = |more: &[&'static str]| [&["train", text(&yaml), "--out", text(&extended)], more].concat();
+    succeed(&["train", text(&yaml), "--out", text(&whole), "--quiet"]);
+    succeed(&train(&["--quiet", "--set", "train.steps=205"]));
+    assert_eq!(finished_and_unfinished(&runs), [1, 0]);
+    for _ in 0..2 {
+        let (code, said) = interrupt_after_three_epochs(&train(&["--resume"]), "-KILL");
+        assert_eq!(code, None, "the run was killed before it ended: {said}");
+        assert!(!extended.join("summary.json").exists() && !extended.join("model.pt").exists());
+        assert_eq!(finished_and_unfinished(&runs), [0, 1]);
+        let model = folder.path().join("model");
+        for checkpoint in ["best", "last"] {
+            let export = ["export", text(&extended), "--out", text(&model), "--checkpoint", checkpoint];
+            let said = fail(&export);
+            assert!(said.contains("the run has not finished, and has no model.pt until it does"), "{said}");
+            succeed(&[&export[..], &["--format", "safetensors"]].concat());
+        }
+        let said = fail(&["evaluate", text(&extended), text(&yaml)]);
+        assert!(said.contains("the run has not finished"), "{said}");
+        // One that was killed while it wrote its end is no more finished.
+        fs::write(extended.join("model.pt"), "half").expect("a file");
+        let said = fail(&["evaluate", text(&extended), text(&yaml)]);
+        assert!(said.contains("the run has not finished"), "{said}");
+    }
+    succeed(&train(&["--resume", "--quiet"]));
+    assert_eq!(finished_and_unfinished(&runs), [1, 0]);
+    same_results("extended", &whole, &extended);
+    same_points("extended", &whole, &extended);
+    // Again, with nothing left to do.
+    succeed(&train(&["--resume", "--quiet"]));
+    succeed(&train(&["--resume", "--quiet"]));
+    same_results("ended again", &whole, &extended);
+    same_points("ended again", &whole, &extended);
+    // Beside it, one that was stopped, and whose folder's name tells no seed.
+    fs::create_dir(runs.join("stopped")).expect("a folder");
+    fs::write(runs.join("stopped/config.yaml"), "").expect("a file");
+    let told = succeed(&["compare", text(&runs)]);
+    assert!(told.contains("stopped: has not finished and is left out"), "{told}");
+}
+
+#[test]
+fn a_refused_resume_leaves_a_finished_run_as_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rows = |count: i32| (0..count).map(|row| format!("{row},{}\n", row % 2)).collect::<String>();
+    let data = |count| write(folder.path(), "rows.csv", &format!("a,y\n{}", rows(count)));
+    data(200);
+    let yaml = write(
+        folder.path(),
+        "a.yaml",
+        "data: {name: csv, train: rows.csv}
+tasks: [{name: y, loss: {name: cross_entropy, classes: 2}}]
+model: {backbone: {name: mlp, hidden: [4]}}
+optimizer: {name: sgd}
+schedule: {name: cosine}
+train: {steps: 7, batch_size: 10}
+",
+    );
+    let out = folder.path().join("run");
+    let train = |more: &[&'static str]| [&["train", text(&yaml), "--out", text(&out), "--quiet"], more].concat();
+    succeed(&train(&[]));
+    let before = files(&out);
+    let refused = |what: &str, more: &[&'static str]| {
+        let said = fail(&train(&[&["--resume"], more].concat()));
+        assert!(said.contains(what), "{said}");
+        assert!(files(&out) == before, "{what}: a refused resume changed {}", out.display());
+    };
+    refused("other settings", &["--set", "train.steps=9", "--set", "optimizer.learning_rate=1"]);
+    refused("--extend-schedule", &["--set", "train.steps=9"]);
+    data(30);
+    refused("the rows are not those", &["--set", "train.epochs=9", "--extend-schedule"]);
+    data(200);
+    let metrics = out.join("metrics.jsonl");
+    let lines = fs::read(&metrics).expect("metrics.jsonl");
+    fs::write(&metrics, "").expect("an empty file");
+    let said = fail(&train(&["--resume"]));
+    assert!(said.contains("holds 0 bytes, but the checkpoint was made when it held"), "{said}");
+    fs::write(&metrics, lines).expect("as it was");
+    assert!(files(&out) == before, "a refused resume changed {}", out.display());
+    succeed(&train(&["--resume"]));
+}
+
+#[test]
+fn a_schedule_that_ends_with_the_run_is_extended_only_on_demand() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let more = |schedule: &str| format!("optimizer: {{name: sgd, learning_rate: 0.01}}\nschedule: {schedule}\n");
+    let train = |name: &str, schedule: &str, more_arguments: &[&'static str]| -> Vec<String> {
+        let train = "train: {epochs: 4, batch_size: 32}\nrecord: {every: 1}\n";
+        let yaml = write(folder.path(), &format!("{name}.yaml"), &small(&(more(schedule) + train)));
+        let out = folder.path().join(name);
+        let arguments = ["train", text(&yaml), "--out", text(&out), "--quiet"];
+        arguments.iter().chain(more_arguments).map(|word| word.to_string()).collect()
+    };
+    fn words(arguments: &[String]) -> Vec<&str> {
+        arguments.iter().map(String::as_str).collect()
+    }
+    let longer = ["--resume", "--set", "train.epochs=8"];
+    let extended = [&longer[..], &["--extend-schedule"]].concat();
+    let following =
+        [("cosine", "{name: cosine}"), ("warmup", "{name: linear_warmup, steps: 5, then: {name: cosine, unit: step}}")];
+    for (name, schedule) in following {
+        succeed(&words(&train(name, schedule, &[])));
+        let said = fail(&words(&train(name, schedule, &longer)));
+        let told = "ends with the run, which was to make 40 steps and is to make 80: the learning rate of the next step becomes 0.00";
+        assert!(said.contains(told) && said.contains(" instead of 0\n"), "{said}");
+        assert!(said.contains("yaml:7:") && said.contains("hint: keep the limits"), "{said}");
+        // A limit that ends the run at the same step moves nothing.
+        succeed(&words(&train(name, schedule, &["--resume", "--set", "train.steps=40"])));
+        let output = run(&words(&train(name, schedule, &extended)));
+        assert!(output.status.success() && stderr(&output).contains(told), "{}", stderr(&output));
+        // From here on this is its end.
+        succeed(&words(&train(name, schedule, &longer)));
+    }
+    for (name, schedule) in [("fixed", "{name: cosine, t_max: 4}"), ("constant", "{name: constant}")] {
+        succeed(&words(&train(name, schedule, &[])));
+        succeed(&words(&train(name, schedule, &longer)));
+        let output = run(&words(&train(name, schedule, &extended)));
+        assert!(stderr(&output).contains("note: --extend-schedule changes nothing here"), "{}", stderr(&output));
+    }
+}
+
+/// Kills a run up to ten times until it ends, then its extension.
+#[test]
+#[ignore = "half a minute of kills"]
+fn a_run_and_its_extension_killed_ten_times_each_end_as_one_that_was_left_in_peace() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let yaml = write(folder.path(), "long.yaml", &small(&LONG.replace("1 epoch", "31 steps")));
+    let (whole, runs) = (folder.path().join("whole"), folder.path().join("runs"));
+    let killed = runs.join("seed0");
+    succeed(&["train", text(&yaml), "--out", text(&whole), "--quiet"]);
+    let mut random = generator(0, "kills", 20, 0);
+    for limit in ["train.epochs=200", "train.epochs=400"] {
+        let mut kills = 0;
+        while kills < 10 {
+            let mut arguments = vec!["train", text(&yaml), "--out", text(&killed), "--set", limit];
+            arguments.extend(killed.exists().then_some("--resume"));
+            let (code, said) = interrupt_after(&arguments, "-KILL", random.random_range(1..=18));
+            if code.is_some() {
+                assert_eq!(code, Some(0), "{said}");
+                break;
+            }
+            kills += 1;
+            assert_eq!(finished_and_unfinished(&runs), [0, 1], "after kill {kills} under {limit}");
+        }
+        assert!(kills >= 5, "only {kills} kills hit the run at work");
+        succeed(&["train", text(&yaml), "--out", text(&killed), "--quiet", "--resume", "--set", limit]);
+        assert_eq!(finished_and_unfinished(&runs), [1, 0]);
+    }
+    same_results("killed", &whole, &killed);
+    same_points("killed", &whole, &killed);
 }
 
 #[test]

@@ -59,8 +59,12 @@ impl Affinity {
     /// Trains and tells; after Ctrl-C or SIGTERM it tells what was measured until then.
     pub fn run(&self) -> Result<i32> {
         let interrupt = interrupt()?;
-        let options =
-            Options { overrides: self.changes.overrides()?, out: self.out.clone(), resume: false, quiet: self.quiet };
+        let options = Options {
+            overrides: self.changes.overrides()?,
+            out: self.out.clone(),
+            quiet: self.quiet,
+            ..Options::default()
+        };
         let groups = self.groups.map(|groups| usize::try_from(groups).unwrap_or(usize::MAX));
         let settings = Settings { every: self.every, groups, learning_rate: self.learning_rate };
         let (report, findings) = affinity(&self.experiment, options, &settings, &interrupt)?;

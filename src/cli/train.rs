@@ -53,6 +53,10 @@ pub struct Train {
     /// Continue the run in its folder from its last checkpoint, bit for bit as if it had never stopped
     #[arg(long)]
     resume: bool,
+    /// With --resume: go on under another limit although the schedule ends with the run, so that the learning rate jumps to
+    /// that of the new schedule; without it such a run is refused
+    #[arg(long, requires = "resume")]
+    extend_schedule: bool,
     /// No progress on stderr
     #[arg(long, short)]
     quiet: bool,
@@ -85,6 +89,7 @@ impl Train {
             overrides: self.changes.overrides()?,
             out: self.out.clone(),
             resume: self.resume,
+            extend_schedule: self.extend_schedule,
             quiet: self.quiet,
         };
         let report = train(&self.experiment, &options, &interrupt)

@@ -2,6 +2,7 @@
 
 use super::words::say;
 use crate::error::note;
+use crate::run;
 use crate::trajectory::Trajectories;
 use anyhow::Result;
 use clap::Args;
@@ -27,6 +28,9 @@ impl Draw {
     /// Draws and prints.
     pub fn run(&self) -> Result<()> {
         let trajectories = Trajectories::read(&self.runs)?;
+        for run in self.runs.iter().filter(|run| !run::is_finished(run)) {
+            note(format!("note: {}: has not finished: its path ends at its last record", run.display()));
+        }
         trajectories.draw(&self.out)?;
         say(trajectories.table())?;
         note(format!("picture written to {}", self.out.display()));

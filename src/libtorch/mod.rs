@@ -14,10 +14,12 @@ mod script;
 mod switches;
 mod unpickle;
 
-pub use archive::{Content, recognise};
+pub use archive::{Content, extra_file, recognise};
 pub use device::DeviceChoice;
 pub use module::{Module, Node, Outputs};
 pub use numbers::{Element, is_alone, length, numbers, numbers_mut};
 pub use pickle::{describe, read_state_dict, write_state_dict};
 pub use script::{Script, access_path, is_part_name};
-pub use switches::{flush_denormals, keep_memory, seed_global, set_deterministic, set_threads, version};
+pub use switches::{
+    flush_denormals, keep_memory, release_memory, seed_global, set_deterministic, set_threads, version,
+};

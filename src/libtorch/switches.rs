@@ -58,6 +58,12 @@ pub fn keep_memory() -> i32 {
     unsafe { ffi::polytask_keep_memory() }
 }
 
+/// Gives the memory that [`keep_memory`] has kept, and nothing uses, back to the system, where the C library is glibc.
+pub fn release_memory() {
+    // SAFETY: a plain call.
+    unsafe { ffi::polytask_release_memory() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

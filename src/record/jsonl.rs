@@ -4,7 +4,8 @@ use super::{Event, Header, Recorder, SplitName, StepRecord, UpdateRecord};
 use crate::error::Mistake;
 use anyhow::Result;
 use serde_json::to_writer;
-use std::fs::{File, OpenOptions};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::iter;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,29 @@ pub struct JsonLines {
 }
 
 impl JsonLines {
+    /// The file's name in a run's folder.
+    pub const FILE: &str = "metrics.jsonl";
+
+    /// Looks whether the file can be cut back to `keep_bytes`; changes nothing.
+    ///
+    /// # Errors
+    /// The file is missing, or shorter than that.
+    pub fn look(path: &Path, keep_bytes: u64) -> Result<()> {
+        if keep_bytes == 0 {
+            return Ok(());
+        }
+        let length = fs::metadata(path).map_err(|error| unopened(path, &error))?.len();
+        if length < keep_bytes {
+            return Err(Mistake::new(
+                path.display(),
+                format!("holds {length} bytes, but the checkpoint was made when it held {keep_bytes}"),
+            )
+            .remedy("bring the file back as it was, or start the run anew in another folder")
+            .into());
+        }
+        Ok(())
+    }
+
     /// Opens the file: a new one, or, with `keep_bytes`, the one that is there, cut back to that length.
     ///
     /// # Errors
@@ -125,8 +149,8 @@ impl Recorder for JsonLines {
         flushed.map_err(|error| unwritten(&self.path, &error).into())
     }
 
-    fn position(&self) -> Option<u64> {
-        Some(self.bytes())
+    fn positions(&self) -> BTreeMap<String, u64> {
+        BTreeMap::from([(Self::FILE.to_string(), self.bytes())])
     }
 }
 
@@ -172,17 +196,9 @@ fn number(lines: &mut Vec<u8>, value: Option<f64>) -> io::Result<()> {
 }
 
 fn cut_back(path: &Path, keep: u64) -> Result<File> {
+    JsonLines::look(path, keep)?;
     let opened = OpenOptions::new().write(true).create(keep == 0).truncate(false).open(path);
     let mut file = opened.map_err(|error| unopened(path, &error))?;
-    let length = file.metadata().map_err(|error| unopened(path, &error))?.len();
-    if length < keep {
-        return Err(Mistake::new(
-            path.display(),
-            format!("holds {length} bytes, but the checkpoint was made when it held {keep}"),
-        )
-        .remedy("bring the file back as it was, or start the run anew in another folder")
-        .into());
-    }
     let cut = file.set_len(keep).and_then(|()| file.seek(SeekFrom::End(0)));
     cut.map_err(|error| unwritten(path, &error))?;
     Ok(file)

@@ -1,6 +1,7 @@
 //! What a run tells: one stream of events, any number of recorders.
 
 use anyhow::Result;
+use std::collections::BTreeMap;
 use tch::Tensor;
 
 mod console;
@@ -11,7 +12,7 @@ mod tensorboard;
 
 pub use self::console::Console;
 pub use jsonl::JsonLines;
-pub use tensorboard::{TensorBoard, resident_megabytes};
+pub use tensorboard::{EarlierEvents, TensorBoard, resident_megabytes};
 
 /// Which rows a measurement is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -207,9 +208,10 @@ pub trait Recorder {
         Ok(())
     }
 
-    /// How far this recorder's file reaches, for one that a resumed run cuts back.
-    fn position(&self) -> Option<u64> {
-        None
+    /// How many bytes are safe in each file that this recorder writes, by the file's name in the run's folder. A checkpoint
+    /// stores them, and a resumed run cuts the files back to them.
+    fn positions(&self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
     }
 }
 
@@ -221,7 +223,7 @@ impl Recorder for Vec<Box<dyn Recorder>> {
     fn flush(&mut self) -> Result<()> {
         self.iter_mut().try_for_each(|recorder| recorder.flush())
     }
-    fn position(&self) -> Option<u64> {
-        self.iter().find_map(|recorder| recorder.position())
+    fn positions(&self) -> BTreeMap<String, u64> {
+        self.iter().flat_map(|recorder| recorder.positions()).collect()
     }
 }

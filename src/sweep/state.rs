@@ -1,6 +1,7 @@
 //! What became of a run, as its folder tells.
 
 use crate::files;
+use crate::run;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -57,7 +58,7 @@ const FAILED: &str = "failed.json";
 impl State {
     /// Looks at a run's folder.
     pub fn of(folder: &Path) -> Self {
-        if folder.join("summary.json").exists() {
+        if run::is_finished(folder) {
             return Self::Finished;
         }
         if let Ok(bytes) = fs::read(folder.join(FAILED)) {

@@ -93,16 +93,18 @@ fn train(
     if let Some(answer) = by_another() {
         return Ok(answer);
     }
-    environment::forget_peak_memory();
     let place = Place {
         source: sweep.settings.source.clone().unwrap_or_else(|| sweep.folder.clone()),
         experiment: sweep.plan.name.clone(),
         group: sweep.plan.group(cell),
         folder: folder.clone(),
     };
-    let start = Start { resume: folder.join("config.yaml").exists(), quiet: true, loaded };
+    let resume = folder.join("config.yaml").exists();
     let trained = sweep.plan.experiment(cell).map_err(anyhow::Error::from).and_then(|mut experiment| {
         experiment.device = device.unwrap_or(experiment.device);
+        loaded.keep_for(&experiment, &place.source)?;
+        environment::forget_peak_memory();
+        let start = Start { resume, extend_schedule: false, quiet: true, loaded };
         train::run(&experiment, &place, start, interrupt, &mut Unwatched)
     });
     let error = match trained {

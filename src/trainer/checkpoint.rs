@@ -3,6 +3,7 @@
 use super::Trainer;
 use crate::memory::Memory;
 use crate::models::{Parameters, Sharing, Span};
+use crate::record::JsonLines;
 use crate::tensor_file::TensorFile;
 use anyhow::Result;
 use serde_json::json;
@@ -22,11 +23,8 @@ impl Trainer<'_> {
     pub(super) fn save_best(&mut self) -> Result<()> {
         if self.best_is_new {
             let weights = below("best", self.memory.save(), &self.parameters, self.sharing);
-            self.run.save(
-                "best",
-                &weights,
-                &json!({"kind": "weights", "step": self.progress.best_step(&self.memory)}),
-            )?;
+            let facts = self.facts(json!({"kind": "weights", "step": self.progress.best_step(&self.memory)}));
+            self.run.save("best", &weights, &facts)?;
             self.best_is_new = false;
         }
         Ok(())
@@ -38,7 +36,8 @@ impl Trainer<'_> {
         let seconds = self.seconds();
         self.progress.set_seconds(&mut self.memory, seconds);
         self.recorder.flush()?;
-        if let Some(bytes) = self.recorder.position() {
+        let mut events = self.recorder.positions();
+        if let Some(bytes) = events.remove(JsonLines::FILE) {
             self.memory.count_mut(self.recorded_bytes)[0] = bytes as i64;
         }
         let (step, epoch) = (self.progress.step(&self.memory), self.progress.epoch(&self.memory));
@@ -46,9 +45,19 @@ impl Trainer<'_> {
         let mut tensors: Vec<(String, Tensor)> =
             self.parameters.named().into_iter().map(|(name, tensor)| (format!("model.{name}"), tensor)).collect();
         tensors.extend(split(self.memory.save(), &self.parameters, self.sharing));
-        self.run.save("last", &tensors, &json!({"kind": "checkpoint", "step": step, "epoch": epoch}))?;
+        let facts = self.facts(json!({"kind": "checkpoint", "step": step, "epoch": epoch, "events": events}));
+        self.run.save("last", &tensors, &facts)?;
         self.clock.checkpoint = Some(Instant::now());
         Ok(())
+    }
+
+    /// What a checkpoint tells of itself.
+    fn facts(&self, place: serde_json::Value) -> serde_json::Value {
+        let own = place.as_object().into_iter().flatten();
+        own.chain(&self.facts)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     }
 }
 

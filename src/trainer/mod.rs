@@ -89,8 +89,8 @@ pub struct Parts<'a> {
     pub segments: Vec<Segment>,
     /// The vector instructions that it moves them with on the CPU.
     pub instructions: Instructions,
-    /// A number that tells the data from any other.
-    pub fingerprint: i64,
+    /// What a checkpoint tells of itself, beside its place in the run.
+    pub facts: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Everything that one run trains with.
@@ -116,6 +116,7 @@ pub struct Trainer<'a> {
     /// The place in the run.
     pub progress: Progress,
     gradients: Gradients,
+    facts: serde_json::Map<String, serde_json::Value>,
     recorded_bytes: Handle,
     recorder: Box<dyn Recorder + 'a>,
     run: &'a Run,
@@ -132,7 +133,8 @@ struct Stopwatch {
 }
 
 impl<'a> Trainer<'a> {
-    /// Brings the parts together; `checkpoint` puts everything where it was.
+    /// Brings the parts together; `checkpoint` puts everything where it was. Nothing is recorded before
+    /// [`record_to`](Self::record_to), and nothing is written before training.
     ///
     /// # Errors
     /// The checkpoint does not fit the parts.
@@ -142,11 +144,10 @@ impl<'a> Trainer<'a> {
         dataset: &'a Dataset,
         loader: Loader,
         checkpoint: Option<TensorFile>,
-        recorder: Box<dyn Recorder + 'a>,
         run: &'a Run,
     ) -> Result<Self> {
         let Parts { tasks, model, engine, method, schedule, mut parameters, sharing, .. } = parts;
-        let Parts { optimizer, segments, instructions, fingerprint, .. } = parts;
+        let Parts { optimizer, segments, instructions, facts, .. } = parts;
         let best_is_new = checkpoint.is_some(); // the file may be newer than the checkpoint
         let mut memory = match checkpoint {
             Some(archive) => restore(archive, &mut parameters, sharing)?,
@@ -168,12 +169,6 @@ impl<'a> Trainer<'a> {
         let progress = Progress::claim(&mut memory, &parameters, tasks.len())?;
         let gradients = Gradients::claim(&mut memory, tasks.len())?;
         let recorded_bytes = memory.counts("record.bytes", &[0])?;
-        let data = memory.counts("data.fingerprint", &[fingerprint])?;
-        if memory.count(data)[0] != fingerprint {
-            return Err(Mistake::new("data", "the rows are not those that the run was started with")
-                .remedy("bring the files back as they were, or start another run with --out")
-                .into());
-        }
         if let Some(name) = memory.unclaimed().next() {
             return Err(Mistake::new(name, "the checkpoint holds a value that this run does not know")
                 .remedy("resume with the settings that the checkpoint was made with")
@@ -203,12 +198,24 @@ impl<'a> Trainer<'a> {
             memory,
             progress,
             gradients,
+            facts,
             recorded_bytes,
-            recorder,
+            recorder: Box::new(Vec::<Box<dyn Recorder>>::new()),
             run,
             clock,
             best_is_new,
         })
+    }
+
+    /// From here on every event goes to `recorder`.
+    pub fn record_to(&mut self, recorder: Box<dyn Recorder + 'a>) {
+        self.recorder = recorder;
+    }
+
+    /// The learning rate of the next step, were the run to end after `total_steps`.
+    pub fn next_learning_rate(&self, total_steps: Option<i64>) -> f64 {
+        let clock = Clock { total_steps, ..self.schedule_clock() };
+        self.learning_rate * self.schedule.factor(&clock, &self.memory)
     }
 
     /// Trains until a limit, a reason to stop early, or `interrupt` is set; ends with a checkpoint.

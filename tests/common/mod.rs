@@ -2,10 +2,13 @@
 #![allow(dead_code)] // each test file uses its part
 
 use polytask::methods::Method;
+use protobuf::Message;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use tensorboard_proto::event::Event;
+use tensorboard_proto::summary::Summary_Value;
 
 /// The binary.
 pub fn polytask() -> Command {
@@ -29,7 +32,8 @@ pub fn fail(arguments: &[&str]) -> String {
     let output = run(arguments);
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{arguments:?} should fail as a person's mistake: {said}");
-    assert!(said.starts_with("error: ") && !said.contains("panicked"), "{said}");
+    // Warnings of the data may stand before it.
+    assert!(said.lines().any(|line| line.starts_with("error: ")) && !said.contains("panicked"), "{said}");
     said
 }
 
@@ -96,4 +100,30 @@ pub fn every_method(tasks: usize) -> Vec<String> {
         name => format!("{{name: {name}}}"),
     };
     Method::NAMES.iter().map(section).collect()
+}
+
+/// A point of an event file: its tag and step, and its value as it is written.
+pub type Point = ((String, i64), Vec<u8>);
+
+/// Every point of all event files of a run.
+pub fn points(run: &Path) -> Vec<Point> {
+    let files = fs::read_dir(run).expect("a run's folder").map(|entry| entry.expect("an entry").path());
+    let is_events = |path: &PathBuf| text(path).contains("events.out.tfevents.");
+    files.filter(is_events).flat_map(|path| points_of_file(&path)).collect()
+}
+
+/// A file is a list of records: the message's length, its checksum, the message, its checksum.
+fn points_of_file(path: &Path) -> Vec<Point> {
+    let bytes = fs::read(path).expect("an event file");
+    let (mut rest, mut points) = (&bytes[..], Vec::new());
+    while !rest.is_empty() {
+        let length = u64::from_le_bytes(rest[..8].try_into().expect("eight bytes")) as usize;
+        let event = Event::parse_from_bytes(&rest[12..12 + length]).expect("a whole event");
+        let point = |value: &Summary_Value| {
+            ((value.get_tag().to_string(), event.get_step()), value.write_to_bytes().expect("bytes"))
+        };
+        points.extend(event.get_summary().get_value().iter().map(point));
+        rest = &rest[12 + length + 4..];
+    }
+    points
 }

@@ -235,3 +235,26 @@ fn a_folder_that_is_no_sweep_is_left_alone_and_a_start_that_was_killed_is_in_nob
     fs::rename(out.join("thesis.tex"), out.join(".sweep.yaml.17.tmp")).expect("renamed");
     complete(&file, &out);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_memory_of_a_run_is_its_own_though_a_large_one_went_before_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let peaks = |name: &str, arms: &str| -> Vec<f64> {
+        let file = write(folder.path(), "try.yaml", &sweep(&experiment(TRAIN), &format!("arms: [{arms}]\nseeds: 1\n")));
+        let out = folder.path().join(name);
+        let output = finish(&file, &out, &["--jobs", "1"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let peak = |run: String| {
+            let summary = fs::read(out.join(run).join("summary.json")).expect("summary.json");
+            let summary: Value = serde_json::from_slice(&summary).expect("JSON");
+            summary["cost"]["peak_memory_mib"].as_f64().expect("a number")
+        };
+        runs(&out).into_iter().map(peak).collect()
+    };
+    let small = "{name: small, set: {train.epochs: 1}}";
+    let large = "{name: large, set: {data.train: 200000, data.features: 200, train.batch_size: 50000}}";
+    let (alone, after) = (peaks("alone", small), peaks("after", &format!("{large}, {small}")));
+    assert!(after[0] > 2.0 * alone[0], "the large run took {} MiB, a small one {}", after[0], alone[0]);
+    assert!(after[1] < 1.3 * alone[0], "{} MiB after a large run, {} alone", after[1], alone[0]);
+}

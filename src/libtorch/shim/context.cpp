@@ -6,6 +6,7 @@
 #include <torch/version.h>
 #include <cstdlib>
 #include <mutex>
+#include <thread>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -85,6 +86,23 @@ int polytask_keep_memory() {
   return threshold && mallopt(M_TRIM_THRESHOLD, 512 << 20) ? threshold : 0;
 #else
   return 0;
+#endif
+}
+
+void polytask_release_memory() {
+#ifdef __GLIBC__
+  mallopt(M_TRIM_THRESHOLD, 0);
+  malloc_trim(0);
+  // The end of another thread's arena stays, up to 64 MiB, until something is freed there. The arena of a thread that has
+  // ended, such as the one that made the last run's batches, passes to the next thread.
+  try {
+    std::thread([] {
+      void* volatile block = malloc(1 << 17);
+      free(block);
+    }).join();
+  } catch (const std::exception&) {
+  }
+  polytask_keep_memory();
 #endif
 }
 

@@ -85,6 +85,10 @@ impl Schedule for Cosine {
         self.minimum_factor + (1.0 - self.minimum_factor) * share
     }
 
+    fn follows_run(&self) -> bool {
+        self.t_max.is_none()
+    }
+
     fn check(&self, total_steps: Option<i64>) -> Result<(), BadSetting> {
         if self.t_max.is_none() && total_steps.is_none() {
             return Err(BadSetting::new("t_max", "is needed where the length of the run is not known beforehand")

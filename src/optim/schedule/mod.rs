@@ -87,6 +87,12 @@ pub trait Schedule {
         false
     }
 
+    /// Whether its factors depend on how many updates the run is to make, so that a run whose limit changes learns at other
+    /// rates from there on.
+    fn follows_run(&self) -> bool {
+        false
+    }
+
     /// Claims what it remembers; the other functions get these handles.
     ///
     /// # Errors

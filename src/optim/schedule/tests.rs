@@ -219,3 +219,23 @@ fn a_schedule_is_written_as_it_is_read_and_its_schema_may_nest() {
     assert!(written.contains("then:\n  name: linear_warmup"), "{written}");
     assert_eq!(ScheduleKind::entries().len(), ScheduleKind::NAMES.len());
 }
+
+#[test]
+fn a_schedule_follows_the_run_where_the_number_of_steps_moves_its_factors() {
+    let schedules = [
+        "{name: constant}",
+        "{name: step, step_size: 3}",
+        "{name: exponential, gamma: 0.9}",
+        "{name: cosine, t_max: 5}",
+        "{name: cosine}",
+        "{name: cosine, unit: step}",
+        "{name: linear_warmup, steps: 2}",
+        "{name: linear_warmup, steps: 2, then: {name: cosine, t_max: 5}}",
+        "{name: linear_warmup, epochs: 1, then: {name: cosine}}",
+        "{name: plateau}",
+    ];
+    for yaml in schedules {
+        let of_run = |total| factors(yaml, Some(total), 0..40);
+        assert_eq!(read(yaml).follows_run(), of_run(40) != of_run(80), "{yaml}");
+    }
+}

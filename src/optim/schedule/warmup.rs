@@ -84,6 +84,10 @@ impl Schedule for LinearWarmup {
         self.then.observes()
     }
 
+    fn follows_run(&self) -> bool {
+        self.then.follows_run()
+    }
+
     fn claim(&self, memory: &mut Memory) -> Result<Vec<Handle>> {
         self.then.claim(memory)
     }

@@ -90,12 +90,10 @@ impl EventFile {
     }
 }
 
-/// Whether another process has recorded into `folder` before.
-pub fn has_events(folder: &Path) -> bool {
-    let is_one = |entry: io::Result<fs::DirEntry>| {
-        entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
-    };
-    fs::read_dir(folder).is_ok_and(|mut entries| entries.any(is_one))
+/// The event files in `folder`, by name.
+pub fn event_files(folder: &Path) -> io::Result<Vec<String>> {
+    let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    names.filter(|name| name.as_ref().map_or(true, |name| name.starts_with(PREFIX))).collect()
 }
 
 /// Seconds since 1970.

@@ -1,5 +1,6 @@
 //! Event files for TensorBoard.
 
+mod earlier;
 mod file;
 mod graph;
 mod histogram;
@@ -13,12 +14,15 @@ use super::{Event, Header, Recorder, Score, SplitName, StepRecord};
 use crate::error::note;
 use crate::picture::Heatmap;
 use anyhow::Result;
+pub use earlier::EarlierEvents;
 use file::EventFile;
-use std::io;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 use summaries::{image, scalar};
 use tch::Tensor;
+use tensorboard_proto::summary::Summary_Value;
 use update::UpdateTags;
 
 /// What was recorded is on disk after so long, at the latest with the next event.
@@ -44,17 +48,21 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// | `memory/rss_mb` | resident memory of the process, 10⁶ bytes | epoch ends |
 /// | `SPLIT/TASK/METRIC` | measured on whole splits | evaluations |
 /// | `parameters/NAME` | histogram of the finite values | epoch ends |
-/// | `config`, `environment` | texts | start |
+/// | `config`, `environment` | texts | start; of a resumed run, its first recorded step |
 ///
-/// The start also records hyper-parameters, a layout of custom scalars and the model's graph. A value that is not there
-/// (an absent task) is not written; NaN is. TensorBoard holds scalars as f32; `metrics.jsonl` has every digit.
+/// The first file of a run also records hyper-parameters, a layout of custom scalars and the model's graph. A value that is
+/// not there (an absent task) is not written; NaN is. TensorBoard holds scalars as f32; `metrics.jsonl` has every digit.
 ///
 /// A write error ends these records, not the training: it is told once on stderr.
 pub struct TensorBoard {
     path: PathBuf,
     file: Option<EventFile>,
+    /// How much of the file is written, without what waits in its buffer.
+    bytes: u64,
     warning: Option<String>,
     flushed: Instant,
+    /// What a resumed run tells of itself as soon as it makes a step, and the step where it goes on.
+    texts: (i64, Vec<Summary_Value>),
     tasks: Vec<String>,
     loss_tags: Vec<String>,
     weight_tags: Vec<String>,
@@ -62,12 +70,12 @@ pub struct TensorBoard {
 }
 
 impl TensorBoard {
-    /// Opens a new file in `folder` and writes what is known from the start.
+    /// Opens a new file in `folder` and writes what is known from the start. Only the `first` file of a run tells what is the
+    /// same for all of them.
     ///
     /// # Errors
     /// The file cannot be made or written.
-    pub fn create(folder: &Path, header: &Header) -> io::Result<Self> {
-        let first = !file::has_events(folder);
+    pub fn create(folder: &Path, header: &Header, first: bool) -> io::Result<Self> {
         let (file, path) = EventFile::create(folder)?;
         let mut board = Self::over(file, path, header);
         board.start(header, first)?;
@@ -79,8 +87,10 @@ impl TensorBoard {
         Self {
             path,
             file: Some(file),
+            bytes: 0,
             warning: None,
             flushed: Instant::now(),
+            texts: (header.start_step, vec![]),
             tasks: header.tasks.to_vec(),
             loss_tags: tags("loss"),
             weight_tags: tags("weight"),
@@ -97,17 +107,23 @@ impl TensorBoard {
         let Some(file) = &mut self.file else { return Ok(()) };
         file.version()?;
         if header.start_step > 0 {
+            // The files themselves are cut back to the checkpoint, but a TensorBoard that runs has read what stood behind it.
             // One later than where the run goes on: the measurements made just before the checkpoint bear its step, and
             // nobody makes them again. A step recorded twice at that place has the same values both times.
             file.restart(header.start_step + 1)?;
         }
-        file.values(0, vec![hparams::experiment(header)?, hparams::start(header)?, summaries::layout(header)?])?;
         let texts = vec![summaries::config(header.config), summaries::environment(header.environment)];
-        file.values(header.start_step, texts)?;
         if first {
+            file.values(0, vec![hparams::experiment(header)?, hparams::start(header)?, summaries::layout(header)?])?;
+            file.values(header.start_step, texts)?;
             file.graph(&graph::graph(header.graph))?;
+        } else {
+            // Not yet: where no step is made, the next process starts at the same one.
+            self.texts.1 = texts;
         }
-        file.flush()
+        file.flush()?;
+        self.bytes = fs::metadata(&self.path)?.len();
+        Ok(())
     }
 
     /// Lets `write` write; after its first error the file is given up.
@@ -138,6 +154,10 @@ impl TensorBoard {
             scalar("time/step_ms", record.milliseconds),
         ]);
         values.extend(record.update.iter().flat_map(|update| self.update_tags.scalars(update)));
+        let (start, texts) = (self.texts.0, std::mem::take(&mut self.texts.1));
+        if !texts.is_empty() {
+            self.write(|file| file.values(start, texts));
+        }
         self.write(|file| file.values(record.step, values));
     }
 
@@ -179,6 +199,9 @@ impl TensorBoard {
 
     fn flush_file(&mut self) {
         self.write(EventFile::flush);
+        if self.file.is_some() {
+            self.bytes = fs::metadata(&self.path).map_or(self.bytes, |file| file.len());
+        }
         self.flushed = Instant::now();
     }
 }
@@ -206,6 +229,11 @@ impl Recorder for TensorBoard {
     fn flush(&mut self) -> Result<()> {
         self.flush_file();
         Ok(())
+    }
+
+    fn positions(&self) -> BTreeMap<String, u64> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        BTreeMap::from([(name, self.bytes)])
     }
 }
 

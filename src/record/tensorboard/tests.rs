@@ -70,7 +70,7 @@ fn content(value: &Summary_Value) -> Result<HParamsPluginData> {
 /// Two tasks; `record` uses the recorder, and what it wrote is read back.
 fn recorded(example: &Example, record: impl FnOnce(&mut TensorBoard) -> Result<()>) -> Result<Vec<Written>> {
     let folder = tempfile::tempdir()?;
-    let mut board = TensorBoard::create(folder.path(), &example.header())?;
+    let mut board = TensorBoard::create(folder.path(), &example.header(), true)?;
     record(&mut board)?;
     board.flush()?;
     read(&files(folder.path())?[0])
@@ -279,8 +279,8 @@ fn a_second_writer_has_its_own_file_and_a_resumed_one_starts_behind_the_checkpoi
     let folder = tempfile::tempdir()?;
     let fresh = Example::new(2);
     let resumed = Example { start_step: 100, ..Example::new(2) };
-    let mut first = TensorBoard::create(folder.path(), &fresh.header())?;
-    let mut second = TensorBoard::create(folder.path(), &resumed.header())?;
+    let mut first = TensorBoard::create(folder.path(), &fresh.header(), true)?;
+    let mut second = TensorBoard::create(folder.path(), &resumed.header(), false)?;
     first.record(&Event::Step(&step(1, &[Some(1.0), None], &[None, None])))?;
     second.record(&Event::Step(&step(100, &[Some(2.0), None], &[None, None])))?;
     drop((first, second));
@@ -294,6 +294,62 @@ fn a_second_writer_has_its_own_file_and_a_resumed_one_starts_behind_the_checkpoi
     assert_eq!((restart, second[restart].get_step()), (1, 101));
     assert_eq!(second[restart].get_session_log().get_status(), SessionLog_SessionStatus::START);
     assert!(first.iter().any(Written::has_graph_def) && !second.iter().any(Written::has_graph_def));
+    Ok(())
+}
+
+#[test]
+fn earlier_files_are_cut_back_to_what_a_checkpoint_knows_of_them() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let fresh = Example::new(2);
+    let record =
+        |board: &mut TensorBoard, number| board.record(&Event::Step(&step(number, &[None, None], &[None, None])));
+    let mut first = TensorBoard::create(folder.path(), &fresh.header(), true)?;
+    record(&mut first, 0)?;
+    first.flush()?;
+    let stored = first.positions();
+    record(&mut first, 1)?;
+    first.flush()?;
+    let longer = first.positions();
+    let mut second = TensorBoard::create(folder.path(), &fresh.header(), false)?;
+    record(&mut second, 1)?;
+    second.flush()?;
+    let both: BTreeMap<_, _> = longer.clone().into_iter().chain(second.positions()).collect();
+    assert_eq!(both.len(), 2);
+    drop((first, second));
+
+    // A checkpoint of version 0.1 knows no lengths.
+    assert_eq!(EarlierEvents::cut_back(folder.path(), None)?.positions(), both);
+    assert_eq!(EarlierEvents::cut_back(folder.path(), Some(&longer))?.positions(), longer);
+    assert_eq!(files(folder.path())?.len(), 1);
+    let kept = EarlierEvents::cut_back(folder.path(), Some(&stored))?;
+    assert_eq!((kept.positions(), kept.is_empty()), (stored, false));
+    let events = read(&files(folder.path())?[0])?;
+    assert_eq!(scalars(&events).iter().map(|(step, ..)| *step).collect::<std::collections::BTreeSet<_>>(), [0].into());
+    // A file that is shorter than it was is kept as it is.
+    let kept = EarlierEvents::cut_back(folder.path(), Some(&longer))?;
+    assert!(kept.positions().values().lt(longer.values()));
+    assert!(EarlierEvents::cut_back(folder.path(), Some(&BTreeMap::new()))?.is_empty());
+    assert_eq!(files(folder.path())?.len(), 0);
+    Ok(())
+}
+
+#[test]
+fn a_resumed_run_tells_its_settings_once_it_makes_a_step() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let resumed = Example { start_step: 100, ..Example::new(2) };
+    let tags = |records: &[i64]| -> Result<Vec<(i64, String)>> {
+        let mut board = TensorBoard::create(folder.path(), &resumed.header(), false)?;
+        records
+            .iter()
+            .try_for_each(|number| board.record(&Event::Step(&step(*number, &[Some(1.0), None], &[None, None]))))?;
+        board.flush()?;
+        let newest = files(folder.path())?.pop().expect("a file");
+        Ok(values(&read(&newest)?).map(|(step, value)| (step, value.get_tag().to_string())).collect())
+    };
+    assert_eq!(tags(&[])?, []);
+    let told = tags(&[105, 110])?;
+    assert_eq!(told[..2], ["config/text_summary", "environment/text_summary"].map(|tag| (100, tag.to_string())));
+    assert!(told.len() > 2 && told[2..].iter().all(|(step, _)| *step >= 105), "{told:?}");
     Ok(())
 }
 
@@ -325,6 +381,6 @@ fn a_folder_that_cannot_be_made_is_an_error() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("file");
     std::fs::write(&file, "")?;
-    assert!(TensorBoard::create(&file.join("run"), &Example::new(2).header()).is_err());
+    assert!(TensorBoard::create(&file.join("run"), &Example::new(2).header(), true).is_err());
     Ok(())
 }
