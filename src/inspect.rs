@@ -46,8 +46,9 @@ fn torchscript(path: &Path) -> Result<String> {
     }
     if let Some(extra) = module.extra(metadata::FILE) {
         let metadata = Metadata::parse(&extra, &path.display().to_string())?;
-        text += &format!("\nwritten by polytask {}, {} input columns", metadata.polytask, metadata.features.width());
-        for task in &metadata.tasks {
+        text +=
+            &format!("\nwritten by polytask {}, {} input columns", metadata.polytask, metadata.facts.features.width());
+        for task in &metadata.facts.tasks {
             text += &format!("\n  task {}  {:?}", task.name, task.form);
         }
     }

@@ -29,7 +29,7 @@ pub fn predict(model: &Path, input: &Path, output: &Path, device: Device, probab
     let place = model.display().to_string();
     let metadata = module.extra(metadata::FILE).map(|text| Metadata::parse(&text, &place)).transpose()?;
     let kind = module.parameters().first().map_or(Kind::Float, |(_, tensor)| tensor.kind());
-    let (inputs, _) = read_inputs(input, metadata.as_ref().map(|metadata| &metadata.features), kind)?;
+    let (inputs, _) = read_inputs(input, metadata.as_ref().map(|metadata| &metadata.facts.features), kind)?;
     let rows = inputs.size()[0];
     files::replace(output, |temporary| {
         let mut writer = csv::Writer::from_path(temporary)?;
@@ -69,7 +69,8 @@ fn facts(outputs: &Outputs, metadata: Option<&Metadata>, place: &str) -> Result<
         }
         (None, None) => (0..count).map(|index| format!("output{index}")).collect(),
     };
-    let task = |name: &String| metadata.and_then(|metadata| metadata.tasks.iter().find(|task| task.name == *name));
+    let task =
+        |name: &String| metadata.and_then(|metadata| metadata.facts.tasks.iter().find(|task| task.name == *name));
     let read = |(name, output): (&String, &Tensor)| task(name).cloned().unwrap_or_else(|| plain(name, output));
     Ok(names.iter().zip(&outputs.tensors).map(read).collect())
 }

@@ -1,7 +1,9 @@
 //! `summary.json`: what a run came to, and what it cost.
 
+use crate::data::ColumnFacts;
 use crate::environment::{Environment, peak_memory_mib};
 use crate::experiment::Experiment;
+use crate::metadata::{Budget, ModelFacts};
 use crate::record::Score;
 use crate::trainer::Results;
 use serde_json::{Map, Value, json};
@@ -13,6 +15,7 @@ pub fn of(
     group: &str,
     ended: &str,
     results: &Results,
+    rows: (&ModelFacts, &[ColumnFacts]),
     environment: &Environment,
 ) -> Value {
     let gradients = &results.gradients;
@@ -28,6 +31,7 @@ pub fn of(
         "ended": ended,
         "steps": results.steps,
         "epochs": results.epochs,
+        "budget": Budget { updates: results.steps, rows: results.rows },
         "parameters": results.parameters,
         "select": {
             "metric": experiment.select.metric,
@@ -55,8 +59,25 @@ pub fn of(
         },
         "versions": { "polytask": environment.get("polytask"), "libtorch": environment.get("libtorch") },
         "device": environment.get("device"),
+        "data": data(rows.0, rows.1),
         "git_commit": environment.get("git_commit"),
     })
+}
+
+/// Which rows the run read and how, and what of them a reader must know.
+fn data(facts: &ModelFacts, columns: &[ColumnFacts]) -> Value {
+    let mut data = json!(facts.data);
+    data["features"] = json!(facts.features);
+    data["tasks"] = json!(facts.tasks);
+    let most = |column: &ColumnFacts| {
+        let splits: Vec<_> = column.unseen.iter().filter(|unseen| unseen.is_most()).cloned().collect();
+        (!splits.is_empty()).then(|| (column.name.clone(), json!(splits)))
+    };
+    let unseen: Map<String, Value> = columns.iter().filter_map(most).collect();
+    if !unseen.is_empty() {
+        data["unseen"] = unseen.into();
+    }
+    data
 }
 
 /// Scores as `{task: {metric: value}}`; nothing where the split does not exist.

@@ -7,6 +7,8 @@ use safetensors::{Dtype, SafeTensors, View};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use tch::{Kind, Tensor};
 
@@ -83,6 +85,26 @@ pub fn read(path: &Path) -> Result<TensorFile> {
         .transpose()
         .map_err(|e| damaged(format!("its facts do not parse: {e}")))?;
     Ok(TensorFile { tensors, facts })
+}
+
+/// What Polytask wrote about the tensors of a file, of which only the head is read; `None` of a file from elsewhere.
+///
+/// # Errors
+/// The file is missing, or its head is no safetensors file's.
+pub fn facts(path: &Path) -> Result<Option<serde_json::Value>> {
+    let damaged = || Mistake::new(path.display(), "is no whole safetensors file").remedy("use another copy");
+    let mut file = File::open(path).map_err(|error| files::unreadable(path, &error))?;
+    let mut size = [0; 8];
+    file.read_exact(&mut size).map_err(|_| damaged())?;
+    let size = u64::from_le_bytes(size);
+    if size > file.metadata()?.len() {
+        return Err(damaged().into());
+    }
+    let mut head = Vec::new();
+    file.take(size).read_to_end(&mut head)?;
+    let head: serde_json::Value = serde_json::from_slice(&head).map_err(|_| damaged())?;
+    let facts = head["__metadata__"][FACTS].as_str();
+    Ok(facts.map(serde_json::from_str).transpose().map_err(|_| damaged())?)
 }
 
 fn pieces(tensors: &[(String, Tensor)]) -> Result<Vec<(String, Piece)>> {

@@ -1,20 +1,23 @@
 //! One run, from the YAML to its summary.
 
+use crate::data::Likeness;
 use crate::environment::{self, Environment};
-use crate::error::{Mistake, note};
-use crate::experiment::{Assembly, Experiment, Loaded};
+use crate::error::{BadSetting, Mistake, note};
+use crate::experiment::{self, Assembly, Beginning, Experiment, Loaded};
 use crate::files;
-use crate::metadata::{self, Metadata};
+use crate::metadata::{self, Budget, Metadata, ModelFacts};
 use crate::models::{Model, Node};
-use crate::record::{Console, GraphNode, Header, Hyperparameter, JsonLines, Recorder, TensorBoard};
+use crate::record::{Console, EarlierEvents, GraphNode, Header, Hyperparameter, JsonLines, Recorder, TensorBoard};
 use crate::registry;
-use crate::run::Run;
+use crate::run::{self, Run};
 use crate::summary;
 use crate::tasks::Task;
-use crate::tensor_file::TensorFile;
-use crate::trainer::{Outcome, Parts, Trainer, total_steps};
+use crate::tensor_file::{self, TensorFile};
+use crate::trainer::{Outcome, Parts, TrainSettings, Trainer, total_steps};
 use crate::yaml::{self, Override};
 use anyhow::{Context, Result};
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -27,6 +30,8 @@ pub struct Options {
     pub out: Option<PathBuf>,
     /// Continue the run in that folder.
     pub resume: bool,
+    /// Resume a run under another limit although its schedule follows the limit, so that the learning rate jumps.
+    pub extend_schedule: bool,
     /// No progress on stderr.
     pub quiet: bool,
 }
@@ -88,12 +93,13 @@ pub fn train_watched(
     interrupt: &AtomicBool,
     watcher: &mut dyn Watcher,
 ) -> Result<Report> {
-    let document = yaml::read_file::<Experiment>(file, &options.overrides)?;
+    let document = experiment::read_file(file, &options.overrides)?;
     let located = |error: anyhow::Error| document.places.locate(error);
     let experiment = &document.settings;
     experiment.check().map_err(|bad| located(bad.into()))?;
     let place = Place::of(file, experiment, options)?;
-    let start = Start { resume: options.resume, quiet: options.quiet, loaded: &mut Loaded::default() };
+    let Options { resume, extend_schedule, quiet, .. } = *options;
+    let start = Start { resume, extend_schedule, quiet, loaded: &mut Loaded::default() };
     run(experiment, &place, start, interrupt, watcher).map_err(located)
 }
 
@@ -101,6 +107,8 @@ pub fn train_watched(
 pub struct Start<'a> {
     /// Continue the run in the folder.
     pub resume: bool,
+    /// Accept another limit where the schedule follows it.
+    pub extend_schedule: bool,
     /// No progress on stderr.
     pub quiet: bool,
     /// The data of the run before, if it can serve.
@@ -110,7 +118,7 @@ pub struct Start<'a> {
 /// Trains an experiment that was read and checked.
 ///
 /// # Errors
-/// As [`train`]; a mistake in a setting is a [`BadSetting`](crate::error::BadSetting) that has no place yet.
+/// As [`train`]; a mistake in a setting is a [`BadSetting`] that has no place yet.
 pub fn run(
     experiment: &Experiment,
     place: &Place,
@@ -122,15 +130,33 @@ pub fn run(
     let device = experiment.device.resolve()?;
     environment::prepare(experiment.threads, device);
 
-    let assembly = experiment.assemble_from(start.loaded, &place.source, device)?;
+    let beginning = beginning(&place.folder, start.resume)?;
+    let assembly = experiment.assemble_from(start.loaded, &place.source, device, beginning)?;
     watcher.begin(experiment, &assembly)?;
     let engine = assembly.engine(experiment)?.choice();
     let resolved = experiment.resolved(&place.experiment, device.into(), engine, &place.source);
     let config = yaml::to_yaml(&resolved)?;
-    let (run, checkpoint) = open(place, &config, start.resume)?;
+    let (run, mut resumed) = open(place, &resolved, start.resume)?;
+    if let Some(checkpoint) = resumed.as_mut().and_then(|resumed| resumed.checkpoint.as_mut()) {
+        check_rows(checkpoint, &assembly.facts, start.loaded, &run)?;
+    }
     let environment = Environment::look(experiment.threads, device, &place.source);
-    let session = Session { experiment, place, run, config, environment, resumed: start.resume };
-    session.train(assembly, checkpoint, start.quiet, interrupt, watcher)
+    let Start { extend_schedule, quiet, .. } = start;
+    let session = Session { experiment, place, run, config, environment, resumed, extend_schedule, quiet };
+    session.train(assembly, interrupt, watcher)
+}
+
+/// Where the run in a folder goes on. A run that was stopped before its first checkpoint starts anew.
+fn beginning(folder: &Path, resume: bool) -> Result<Beginning> {
+    let last = run::checkpoint(folder, "last");
+    if !resume || !last.exists() {
+        return Ok(Beginning::New);
+    }
+    // What is damaged is told when the whole of it is read.
+    let facts = tensor_file::facts(&last).ok().flatten();
+    let place = last.display().to_string();
+    let model = facts.map(|facts| experiment::of_checkpoint(&facts, &place)).transpose()?;
+    Ok(Beginning::Checkpoint(model.flatten()))
 }
 
 /// Where an experiment comes from and where its run goes.
@@ -166,7 +192,7 @@ impl Place {
 }
 
 /// Settings that do not make another run of it: limits and records. They may change on `--resume`.
-const FREE: [&str; 12] = [
+const FREE: [&str; 13] = [
     "train.epochs",
     "train.steps",
     "train.time",
@@ -175,6 +201,7 @@ const FREE: [&str; 12] = [
     "checkpoint",
     "record",
     "evaluate.batch_size",
+    "data.unseen",
     "device",
     "threads",
     "engine",
@@ -212,27 +239,74 @@ fn settings(change: &Override) -> Vec<String> {
     section.iter().filter_map(setting).collect()
 }
 
-/// Takes the run's folder; with `resume` also its last checkpoint.
-fn open(place: &Place, config: &str, resume: bool) -> Result<(Run, Option<TensorFile>)> {
+/// What a resumed run has left.
+struct Resumed {
+    /// Its limits until now.
+    train: TrainSettings,
+    /// Where it goes on; `None`: it was stopped before its first checkpoint, and starts anew.
+    checkpoint: Option<TensorFile>,
+}
+
+/// Takes the run's folder; with `resume` also what is left there, which stays as it is.
+fn open(place: &Place, resolved: &Experiment, resume: bool) -> Result<(Run, Option<Resumed>)> {
     if !resume {
         let run = Run::create(&place.folder)?;
-        run.write("config.yaml", config)?;
+        run.write("config.yaml", &yaml::to_yaml(resolved)?)?;
         return Ok((run, None));
     }
     let run = Run::reopen(&place.folder)?;
-    let stored = String::from_utf8_lossy(&files::read(&run.path("config.yaml"))?).into_owned();
-    refuse_other_settings(&run, &stored, config)?;
+    let stored = stored_settings(&run)?;
+    refuse_other_settings(&run, &stored, resolved)?;
+    let path = run.path("config.yaml");
+    let train = serde_yaml::from_value(stored["train"].clone()).with_context(|| path.display().to_string())?;
     let checkpoint = run.last()?;
-    run.write("config.yaml", config)?;
-    Ok((run, checkpoint))
+    let definitions = checkpoint.as_ref().and_then(|it| it.facts.as_ref()?.get("definitions"));
+    experiment::check_definitions(resolved, definitions, run.folder())?;
+    Ok((run, Some(Resumed { train, checkpoint })))
+}
+
+/// A run goes on with the rows that it was started with.
+fn check_rows(checkpoint: &mut TensorFile, facts: &ModelFacts, loaded: &Loaded, run: &Run) -> Result<()> {
+    let place = run.folder().display().to_string();
+    let stored = match &checkpoint.facts {
+        Some(facts) => experiment::of_checkpoint(facts, &place)?.and_then(|stored| stored.data),
+        None => None,
+    };
+    let likeness = stored.zip(facts.data.as_ref()).map(|(a, b)| a.fingerprint.likeness(&b.fingerprint));
+    // Version 0.1 kept a number of its own among what the trainer remembers.
+    let first = checkpoint.tensors.iter().position(|(name, _)| name == FIRST_FINGERPRINT);
+    let first = first.map(|at| checkpoint.tensors.remove(at).1.int64_value(&[0]));
+    let same = match (likeness, first.zip(loaded.dataset())) {
+        (Some(likeness), _) => likeness != Likeness::Other,
+        (None, Some((first, dataset))) => first == dataset.first_fingerprint(),
+        (None, None) => true,
+    };
+    if likeness == Some(Likeness::Unknown) {
+        note("note: the checkpoint's fingerprint is of another version: whether the rows are the same cannot be told");
+    }
+    if same {
+        return Ok(());
+    }
+    Err(Mistake::new("data", "the rows are not those that the run was started with")
+        .remedy("bring the files back as they were, or start another run with --out")
+        .into())
+}
+
+/// Where a checkpoint of version 0.1 keeps the fingerprint of its rows.
+const FIRST_FINGERPRINT: &str = "data.fingerprint";
+
+/// The settings that a run was started with; those that its version did not know have the value that it meant.
+fn stored_settings(run: &Run) -> Result<serde_yaml::Value> {
+    let path = run.path("config.yaml");
+    let text = String::from_utf8_lossy(&files::read(&path)?).into_owned();
+    let stored = serde_yaml::from_str(&text).with_context(|| path.display().to_string())?;
+    Ok(experiment::complete(&stored, &path)?)
 }
 
 /// A run goes on with the settings that it was started with, but for the [`FREE`] ones.
-fn refuse_other_settings(run: &Run, stored: &str, config: &str) -> Result<()> {
+fn refuse_other_settings(run: &Run, stored: &serde_yaml::Value, resolved: &Experiment) -> Result<()> {
     let path = run.path("config.yaml");
-    let parse =
-        |text: &str| serde_yaml::from_str::<serde_yaml::Value>(text).with_context(|| path.display().to_string());
-    let changes = yaml::difference(&parse(stored)?, &parse(config)?);
+    let changes = yaml::difference(stored, &experiment::value(resolved)?);
     let (free, fixed): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(path, ..)| is_free(path) || path == "name");
     let moves_digits = |path: &str| ["device", "threads", "engine", "instructions"].contains(&path);
     for (path, old, new) in free.iter().filter(|(path, ..)| moves_digits(path)) {
@@ -257,22 +331,18 @@ struct Session<'a> {
     run: Run,
     config: String,
     environment: Environment,
-    resumed: bool,
+    resumed: Option<Resumed>,
+    extend_schedule: bool,
+    quiet: bool,
 }
 
 impl Session<'_> {
-    fn train(
-        &self,
-        assembly: Assembly,
-        checkpoint: Option<TensorFile>,
-        quiet: bool,
-        interrupt: &AtomicBool,
-        watcher: &mut dyn Watcher,
-    ) -> Result<Report> {
-        let Assembly { tasks, dataset, fingerprint, loader, model, parameters, sharing, segments } = assembly;
+    fn train(mut self, assembly: Assembly, interrupt: &AtomicBool, watcher: &mut dyn Watcher) -> Result<Report> {
+        let Assembly { tasks, dataset, facts, loader, model, parameters, sharing, segments } = assembly;
         let plan = self.experiment.plan(&tasks)?;
-        let total_steps = total_steps(&plan.train, loader.steps_per_epoch());
-        let recorder = self.recorders(&tasks, &*model, checkpoint.as_ref(), total_steps, quiet)?;
+        let steps_per_epoch = loader.steps_per_epoch();
+        let checkpoint = self.resumed.as_mut().and_then(|resumed| resumed.checkpoint.take());
+        let records = Records::until(checkpoint.as_ref(), self.resumed.is_some());
         let engine = self.experiment.engine(&tasks, &*model, &parameters, &sharing, &loader)?;
         let parts = Parts {
             tasks: &tasks,
@@ -285,9 +355,20 @@ impl Session<'_> {
             optimizer: self.experiment.optimizer.clone(),
             segments,
             instructions: self.experiment.instructions.resolve()?,
-            fingerprint,
+            facts: self.facts(&facts),
         };
-        let mut trainer = Trainer::new(&plan, parts, &dataset, loader, checkpoint, recorder, &self.run)?;
+        let mut trainer = Trainer::new(&plan, parts, &dataset, loader, checkpoint, &self.run)?;
+        if let Some(Resumed { train, .. }) = &self.resumed {
+            if records.start_step > 0 {
+                self.refuse_other_end(train, steps_per_epoch, &trainer)?;
+            }
+            JsonLines::look(&self.run.path(JsonLines::FILE), records.metrics.unwrap_or(0))?;
+            // Nothing stands in the way any more. From here on the run is unfinished until it ends again.
+            self.run.forget_end()?;
+            self.run.write("config.yaml", &self.config)?;
+        }
+        let total_steps = total_steps(&plan.train, steps_per_epoch);
+        trainer.record_to(self.recorders(&tasks, &*model, &records, total_steps)?);
         let outcome = trainer.train_watched(interrupt, &mut |trainer| watcher.before_step(trainer));
         let folder = self.run.folder().to_path_buf();
         let Ok(Outcome::Finished(reason)) = &outcome else {
@@ -296,26 +377,61 @@ impl Session<'_> {
             return ended.map(|()| Report { outcome, folder, summary: None });
         };
         let results = trainer.finish()?;
-        let metadata = Metadata::new(
-            self.config.clone(),
-            dataset.features.clone(),
-            model.outputs(),
-            &tasks,
-            &dataset.standardizations,
-        );
-        model.save(&self.run.path("model.pt"), &[(metadata::FILE, &metadata.to_json()?)])?;
+        let budget = Budget { updates: results.steps, rows: results.rows };
+        let metadata = Metadata::new(self.config.clone(), model.outputs(), facts.clone(), budget);
+        model.save(&self.run.path(run::MODEL), &[(metadata::FILE, &metadata.to_json()?)])?;
         let summary = summary::of(
             self.experiment,
             &self.place.experiment,
             &self.place.group,
             reason,
             &results,
+            (&facts, &dataset.columns),
             &self.environment,
         );
         // The summary comes last: where it is, everything is.
         trainer.end(true)?;
-        self.run.write("summary.json", &serde_json::to_string_pretty(&summary)?)?;
+        self.run.write(run::SUMMARY, &serde_json::to_string_pretty(&summary)?)?;
         Ok(Report { outcome: outcome?, folder, summary: Some(summary) })
+    }
+
+    /// What a checkpoint tells of itself, beside its place in the run.
+    fn facts(&self, model: &ModelFacts) -> serde_json::Map<String, serde_json::Value> {
+        let facts = json!({
+            "polytask": experiment::VERSION,
+            "definitions": experiment::definitions(self.experiment),
+            "model": model,
+        });
+        facts.as_object().cloned().unwrap_or_default()
+    }
+
+    /// A schedule that ends with the run goes on along another curve where the run's end moves: only if that is meant.
+    fn refuse_other_end(&self, before: &TrainSettings, steps_per_epoch: i64, trainer: &Trainer) -> Result<()> {
+        let schedule = &self.experiment.schedule;
+        let [old, new] = [before, &self.experiment.train].map(|train| total_steps(train, steps_per_epoch));
+        if old == new || !schedule.follows_run() {
+            if self.extend_schedule {
+                note("note: --extend-schedule changes nothing here: the schedule has the same end as before");
+            }
+            return Ok(());
+        }
+        let steps = |total: Option<i64>| total.map_or("some".into(), |total| total.to_string());
+        let rate = |total| short(trainer.next_learning_rate(total));
+        let moved = format!(
+            "{} ends with the run, which was to make {} steps and is to make {}: the learning rate of the next step \
+             becomes {} instead of {}",
+            schedule.name(),
+            steps(old),
+            steps(new),
+            rate(new),
+            rate(old)
+        );
+        if self.extend_schedule {
+            note(format!("note: {moved}"));
+            return Ok(());
+        }
+        let remedy = "keep the limits that the run had, or accept the new end with --extend-schedule";
+        Err(BadSetting::new("schedule", moved).remedy(remedy).into())
     }
 
     /// Everyone who listens to the run.
@@ -323,9 +439,8 @@ impl Session<'_> {
         &self,
         tasks: &[Task],
         model: &dyn Model,
-        checkpoint: Option<&TensorFile>,
+        records: &Records,
         total_steps: Option<i64>,
-        quiet: bool,
     ) -> Result<Box<dyn Recorder>> {
         let names: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
         let metrics: Vec<Vec<&'static str>> =
@@ -339,16 +454,17 @@ impl Session<'_> {
             environment: &self.environment.table(),
             hyperparameters: &hyperparameters(self.experiment)?,
             graph: &graph(model, tasks, self.experiment.method.name()),
-            start_step: checkpoint.map_or(0, |archive| number(archive, "progress.place")),
+            start_step: records.start_step,
             epochs: self.experiment.train.epochs.map(|epochs| epochs as i64),
             total_steps,
         };
         let mut recorders: Vec<Box<dyn Recorder>> = Vec::new();
-        // A run that was stopped before its first checkpoint starts its records anew.
-        let kept = self.resumed.then(|| checkpoint.map_or(0, |file| number(file, "record.bytes") as u64));
-        recorders.push(Box::new(JsonLines::create(&self.run.path("metrics.jsonl"), &header, kept)?));
+        recorders.push(Box::new(JsonLines::create(&self.run.path(JsonLines::FILE), &header, records.metrics)?));
+        let earlier = EarlierEvents::cut_back(self.run.folder(), records.events.as_ref())?;
+        let first = earlier.is_empty();
+        recorders.push(Box::new(earlier));
         if self.experiment.record.tensorboard {
-            match TensorBoard::create(self.run.folder(), &header) {
+            match TensorBoard::create(self.run.folder(), &header, first) {
                 Ok(tensorboard) => recorders.push(Box::new(tensorboard)),
                 Err(error) => note(format!(
                     "warning: {}: no event file can be written ({error}); training goes on without TensorBoard",
@@ -356,11 +472,42 @@ impl Session<'_> {
                 )),
             }
         }
-        if !quiet {
+        if !self.quiet {
             recorders.push(Box::new(Console::new(&header)));
         }
         Ok(Box::new(recorders))
     }
+}
+
+/// How far the records of a run reach before this process.
+struct Records {
+    /// Updates made.
+    start_step: i64,
+    /// Bytes of `metrics.jsonl`; `None` for a new run.
+    metrics: Option<u64>,
+    /// Bytes of each event file; `None` where the checkpoint is of version 0.1 and does not know them.
+    events: Option<BTreeMap<String, u64>>,
+}
+
+impl Records {
+    /// Up to a checkpoint. A run that was stopped before its first one starts its records anew.
+    fn until(checkpoint: Option<&TensorFile>, resumed: bool) -> Self {
+        let Some(file) = checkpoint else {
+            return Self { start_step: 0, metrics: resumed.then_some(0), events: Some(BTreeMap::new()) };
+        };
+        let events = file.facts.as_ref().and_then(|facts| facts.get("events"));
+        Self {
+            start_step: number(file, "progress.place"),
+            metrics: Some(number(file, "record.bytes") as u64),
+            events: events.and_then(|events| serde_json::from_value(events.clone()).ok()),
+        }
+    }
+}
+
+/// A learning rate to four digits.
+fn short(rate: f64) -> String {
+    let rounded: f64 = format!("{rate:.3e}").parse().unwrap_or(rate);
+    format!("{rounded:?}").trim_end_matches(".0").to_string()
 }
 
 /// The first of the whole numbers that a checkpoint holds under `name`.

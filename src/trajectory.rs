@@ -1,14 +1,13 @@
 //! The paths that runs took over a toy problem, read back from their folders.
 
 use crate::error::Mistake;
-use crate::experiment::Experiment;
+use crate::experiment;
 use crate::files;
 use crate::models::objectives::ProblemKind;
 use crate::pareto::{curve_hypervolume, hypervolume};
 use crate::picture::{DISTINCT_COLORS, Route, Scene, draw};
 use crate::run;
 use crate::weights;
-use crate::yaml;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use serde_yaml::{Mapping, Value as Yaml};
@@ -41,7 +40,7 @@ impl Trajectory {
     /// # Errors
     /// It holds no run, or one whose model is no toy problem of two objectives.
     pub fn read(folder: &Path) -> Result<Self> {
-        let experiment = yaml::read_file::<Experiment>(&folder.join("config.yaml"), &[])?.settings;
+        let experiment = experiment::read_file(&folder.join("config.yaml"), &[])?.settings;
         let Some(problem) = experiment.model.objectives.clone() else {
             return Err(Mistake::new(folder.display(), "its model is no toy problem, so it has no path to draw")
                 .remedy("name runs of experiments with `model: {objectives: …}`")

@@ -89,14 +89,7 @@ fn scores(model: &Convolutions, tasks: &[Task], data: &Dataset) -> Vec<(String, 
 fn dense_tasks_learn() {
     let tasks = tasks();
     let data: Data = serde_yaml::from_str(DATA).expect("data");
-    let request = Request {
-        tasks: &tasks,
-        seed: 1,
-        precision: Kind::Float,
-        folder: Path::new("."),
-        fitted: None,
-        indices: false,
-    };
+    let request = Request::new(&tasks, 1, Kind::Float, Path::new("."));
     let data = data.load(&request).expect("scenes");
     let model = Convolutions::new();
     let mut parameters = Parameters::flatten(&model, Device::Cpu, Kind::Float, &[]).expect("parameters");

@@ -4,22 +4,23 @@ use super::drawing::drawing;
 use super::train::Changes;
 use super::words::say;
 use crate::balance::{Balancer, Gradients, MethodSettings, present};
-use crate::data::Group;
+use crate::data::{ColumnFacts, Content, Dataset, Group, Unseen};
 use crate::engine::{EngineChoice, Request};
 use crate::environment;
-use crate::experiment::{Assembly, Experiment};
+use crate::experiment::{self, Assembly, Experiment};
 use crate::memory::Memory;
 use crate::methods::{Evaluation, Reads, Size};
 use crate::models::{Mode, Sharing, Span};
-use crate::yaml::{self, Document};
+use crate::yaml::Document;
 use anyhow::Result;
 use clap::Args;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use tch::Tensor;
 
 /// Builds everything an experiment names and makes the first step, without moving the model.
 ///
-/// Prints the rows of each split, the data's fingerprint, the model's parameters with the tasks that each one serves, a drawing
+/// Prints the rows of each split, the data's fingerprint, the inputs column by column, the model's parameters with the tasks that each one serves, a drawing
 /// of what each part reads and whom it serves, the losses of the first step, forward and back, and what the method reads and
 /// costs: backward passes and the memory of the Jacobian. Nothing is written.
 #[derive(Debug, Args)]
@@ -33,7 +34,7 @@ pub struct Check {
 impl Check {
     /// Builds and prints.
     pub fn run(&self) -> Result<()> {
-        let document = yaml::read_file::<Experiment>(&self.experiment, &self.changes.overrides()?)?;
+        let document = experiment::read_file(&self.experiment, &self.changes.overrides()?)?;
         self.look(&document).map_err(|error| document.places.locate(error))
     }
 
@@ -52,7 +53,10 @@ impl Check {
         for (name, split) in [("validation", &dataset.validation), ("test", &dataset.test)] {
             say(format!("            {name} {}", split.as_ref().map_or("none".into(), |split| rows(split))))?;
         }
-        say(format!("fingerprint {:016x}", assembly.fingerprint))?;
+        if let Some(identity) = &assembly.facts.data {
+            say(format!("fingerprint {}", identity.fingerprint.short()))?;
+        }
+        say(inputs(dataset, loader.groups()))?;
         let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
         say(format!("\n{}", parameter_table(&parameters.spans, sharing, &names)))?;
         say(format!("\n{}", drawing(&assembly.model.graph(), &parameters.spans, &names)))?;
@@ -66,6 +70,30 @@ impl Check {
         first_step(experiment, &mut assembly)?;
         say(format!("\n{} steps per epoch; everything fits", assembly.loader.steps_per_epoch()))
     }
+}
+
+/// A line per input: of tables per column, with kind, range or levels, and share missing.
+fn inputs(dataset: &Dataset, train: &[Rc<Group>]) -> String {
+    let mut lines = Vec::new();
+    if dataset.columns.is_empty() {
+        for (name, x) in train.first().iter().flat_map(|group| &group.inputs).filter(|(_, x)| x.numel() > 0) {
+            let (least, most) = (x.min().double_value(&[]), x.max().double_value(&[]));
+            let kind = format!("{:?}", x.kind()).to_lowercase();
+            lines.push(format!("input       {name} {:?} {kind}, {least} to {most}", &x.size()[1..]));
+        }
+    }
+    let width = dataset.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0);
+    for ColumnFacts { name, content, missing, unseen } in &dataset.columns {
+        let content = match content {
+            Content::Numbers(least, most) => format!("numbers    {least} to {most}"),
+            Content::Categories(levels) => format!("categories {levels}"),
+        };
+        let missing = if *missing > 0.0 { format!(", {:.1} % missing", 100.0 * missing) } else { String::new() };
+        let unseen =
+            unseen.iter().map(|Unseen { split, rows, of, .. }| format!(", {rows} of {of} {split} rows unseen"));
+        lines.push(format!("column      {name:<width$}  {content}{missing}{}", unseen.collect::<String>()));
+    }
+    lines.join("\n")
 }
 
 /// Makes the first step's update and tells losses, norm and cost.

@@ -10,6 +10,7 @@ use crate::tensor_file;
 use crate::weights;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use serde_json::json;
 use std::path::PathBuf;
 use tch::{Device, no_grad};
 
@@ -47,7 +48,10 @@ impl Export {
         let weights = weights::read(&file)?;
         match self.format {
             Format::StateDict => write_state_dict(&weights, &self.out)?,
-            Format::Safetensors => tensor_file::write_plain(&self.out, &weights)?,
+            Format::Safetensors => match tensor_file::facts(&file)?.and_then(|facts| facts.get("model").cloned()) {
+                Some(model) => tensor_file::write(&self.out, &weights, &json!({"kind": "weights", "model": model}))?,
+                None => tensor_file::write_plain(&self.out, &weights)?,
+            },
             Format::Torchscript => {
                 let model = model_file(&self.run)?;
                 let module = Module::load(&model, Device::Cpu)?;

@@ -2,26 +2,36 @@
 
 use super::train::{Changes, table};
 use super::words::say;
-use crate::data::Request;
+use crate::data::{Dataset, Identity, Likeness, Request};
 use crate::environment;
 use crate::error::{Mistake, note};
-use crate::experiment::{Experiment, scripted};
+use crate::experiment::{self, Experiment, first_rows, scripted, warn_of_draws};
 use crate::libtorch::DeviceChoice;
 use crate::metadata::{self, Metadata};
 use crate::predict::predict;
+use crate::run;
 use crate::summary::by_task;
-use crate::tasks::Task;
 use crate::trainer::measure;
-use crate::yaml::{self, Document};
+use crate::yaml::Document;
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
+/// Whose split is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Split {
+    /// The model's own: its test rows were not trained on
+    Model,
+    /// The experiment's, whatever the model has seen
+    Yaml,
+}
+
 /// Measures a TorchScript model on an experiment's validation and test rows.
 ///
-/// The model may come from a run (its own feature statistics are applied then) or from Python; its outputs are the
-/// experiment's tasks, by dictionary key or by position.
+/// The model may come from a run or from Python; its outputs are the experiment's tasks, by dictionary key or by position. Of
+/// a model from a run, columns, categories and classes go by name, its own statistics are applied, and on the rows that it was
+/// trained on it is measured in its own splits, whatever seed the YAML has.
 #[derive(Debug, Args)]
 pub struct Evaluate {
     /// A TorchScript file, or a run's folder
@@ -33,6 +43,9 @@ pub struct Evaluate {
     /// Measure the training rows too
     #[arg(long)]
     train: bool,
+    /// Which split to measure where rows are drawn by a seed: that of the model's run, or that of the YAML's own seed
+    #[arg(long, value_enum, default_value = "model")]
+    split: Split,
     /// Print {split: {task: {metric: value}}}
     #[arg(long)]
     json: bool,
@@ -41,14 +54,14 @@ pub struct Evaluate {
 impl Evaluate {
     /// Measures and prints.
     pub fn run(&self) -> Result<()> {
-        let document = yaml::read_file::<Experiment>(&self.experiment, &self.changes.overrides()?)?;
+        let document = experiment::read_file(&self.experiment, &self.changes.overrides()?)?;
         let scores = self.measure(&document).map_err(|error| document.places.locate(error))?;
         if self.json { say(serde_json::to_string_pretty(&scores)?) } else { say(table(&scores)) }
     }
 
     fn measure(&self, document: &Document<Experiment>) -> Result<Value> {
         let experiment = &document.settings;
-        let tasks = experiment.tasks()?;
+        let mut tasks = experiment.tasks()?;
         let device = experiment.device.resolve()?;
         environment::prepare(experiment.threads, device);
         let file = model_file(&self.model)?;
@@ -57,23 +70,23 @@ impl Evaluate {
         let model = scripted(&file, &widths, device, precision)?;
         let place = file.display().to_string();
         let metadata = model.extra(metadata::FILE).map(|text| Metadata::parse(&text, &place)).transpose()?;
-        let known = |task: &Task| -> Result<_> {
-            let facts = metadata.as_ref().map(|metadata| metadata.facts(task, &place)).transpose()?.flatten();
-            Ok(facts.and_then(|facts| facts.standardization.clone()))
-        };
-        let standardizations: Vec<_> = tasks.iter().map(known).collect::<Result<_>>()?;
+        let fitted = metadata.as_ref().map(|metadata| metadata.facts.adopt(&mut tasks, &place)).transpose()?;
         let yaml = std::path::absolute(&self.experiment)?;
-        let request = Request {
-            tasks: &tasks,
-            seed: experiment.seed,
-            precision,
-            folder: yaml.parent().unwrap_or(Path::new(".")),
-            fitted: metadata.as_ref().map(|metadata| (&metadata.features, standardizations.as_slice())),
-            indices: false,
+        let folder = yaml.parent().unwrap_or(Path::new("."));
+        let load = |draw_seed: Option<u64>| {
+            let own = Request::new(&tasks, experiment.seed, precision, folder);
+            experiment.data.load(&Request { fitted: fitted.as_ref(), draw_seed, ..own })
         };
-        let dataset = experiment.data.load(&request)?.to_device(device);
+        let dataset = self.rows(experiment, metadata.as_ref(), &place, load)?;
+        if let Some(metadata) = &metadata {
+            metadata.facts.check_inputs(&dataset, &place)?;
+        }
+        let dataset = dataset.to_device(device);
         let train = self.train.then_some(&dataset.train);
         let splits = [("train", train), ("validation", dataset.validation.as_ref()), ("test", dataset.test.as_ref())];
+        if let Some(split) = splits.iter().find_map(|(_, split)| *split) {
+            warn_of_draws(&model, &first_rows(split, &dataset.preparation()), &file)?;
+        }
         let mut all = Map::new();
         for (name, split) in splits {
             let Some(split) = split else { continue };
@@ -88,20 +101,87 @@ impl Evaluate {
         }
         Ok(all.into())
     }
+
+    /// The rows to measure: where they are those that the model was trained on, in the model's own splits.
+    fn rows(
+        &self,
+        experiment: &Experiment,
+        metadata: Option<&Metadata>,
+        place: &str,
+        load: impl Fn(Option<u64>) -> Result<Dataset>,
+    ) -> Result<Dataset> {
+        let own = experiment.data.draw_seed(experiment.seed);
+        let Some(metadata) = metadata else { return load(None) };
+        if self.split == Split::Yaml {
+            let rows = load(None)?;
+            metadata.facts.data.iter().for_each(|known| warn_of_seen_rows(known, &rows));
+            return Ok(rows);
+        }
+        let Some(known) = &metadata.facts.data else {
+            return match own {
+                None => load(None),
+                Some(seed) => Err(Mistake::new(
+                    place,
+                    format!(
+                        "does not say which rows it was trained on (Polytask {} wrote it), and {} draws rows by a seed: \
+                         under seed {seed}, rows of its training may be measured",
+                        metadata.polytask,
+                        experiment.data.name()
+                    ),
+                )
+                .remedy("give --seed as its run had it, and --split yaml, which takes the experiment's split as it is")
+                .into()),
+            };
+        };
+        let drawn = known.split_seed.filter(|_| own.is_some());
+        let rows = load(drawn)?;
+        match rows.fingerprint.likeness(&known.fingerprint) {
+            likeness @ (Likeness::Same | Likeness::SampleIsSame) => {
+                if likeness == Likeness::SampleIsSame {
+                    note("note: of the rows a sample was compared with the model's: they are too many to hash");
+                }
+                if let (Some(own), Some(seed)) = (own, drawn.filter(|seed| own != Some(*seed))) {
+                    note(format!("note: the rows are the model's, drawn by seed {seed}, not {own}"));
+                }
+            }
+            Likeness::Other => {
+                let by = drawn.map_or(String::new(), |seed| format!(", split by the model's seed {seed}"));
+                note(format!("note: other data: not exactly the rows that the model was trained on{by}"));
+                warn_of_seen_rows(known, &rows);
+            }
+            Likeness::Unknown => note(format!(
+                "note: whether these are the rows that the model was trained on cannot be told: its fingerprint is of \
+                 version {}",
+                known.fingerprint.version
+            )),
+        }
+        Ok(rows)
+    }
+}
+
+/// Warns where rows that the model was trained on are measured.
+fn warn_of_seen_rows(known: &Identity, rows: &Dataset) {
+    let (met, marked) = known.met_in(rows);
+    if met > 0 {
+        note(format!(
+            "warning: {met} of {marked} marked training rows of the model are among the rows to measure, which is too good \
+             then\n  hint: measure it on its own data in its own split, or on rows that it has not seen"
+        ));
+    }
 }
 
 /// A run's folder stands for its model.
 ///
 /// # Errors
-/// The run has not come to its end.
+/// The run has not finished, or goes on.
 pub fn model_file(path: &Path) -> Result<PathBuf> {
     if !path.is_dir() {
         return Ok(path.to_path_buf());
     }
-    let model = path.join("model.pt");
-    if path.join("config.yaml").exists() && !model.exists() {
-        return Err(Mistake::new(path.display(), "the run has not come to its end: model.pt is written there")
-            .remedy("continue it with --resume; `polytask export --format safetensors` writes its weights as they are")
+    let model = path.join(run::MODEL);
+    if path.join("config.yaml").exists() && !run::is_finished(path) {
+        return Err(Mistake::new(path.display(), "the run has not finished, and has no model.pt until it does")
+            .remedy("continue it with --resume; `polytask export --format safetensors --checkpoint last` writes its weights as they are")
             .into());
     }
     Ok(model)

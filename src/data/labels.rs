@@ -144,16 +144,18 @@ pub(super) fn standardization(
     Ok(Some(Standardization { mean: numbers(mean), scale: numbers(scale) }))
 }
 
-/// The labels standardised; those that are missing stay 0.
-pub(super) fn standardized(target: Target, standardization: Option<&Standardization>) -> Target {
-    let Some(it) = standardization else { return target };
-    let like = |numbers: &[f64]| Tensor::from_slice(numbers).to_kind(target.values.kind());
-    let values = (&target.values - like(&it.mean)) / like(&it.scale);
-    let values = match &target.weights {
-        Some(weights) => values.masked_fill(&weights.eq(0), 0),
-        None => values,
-    };
-    Target { values, weights: target.weights }
+/// The labels standardized, in the kind in which they come; those that are missing stay 0. Numbers in double precision are
+/// brought to `precision` then.
+pub(super) fn standardized(target: Target, standardization: Option<&Standardization>, precision: Kind) -> Target {
+    let narrowed = |tensor: Tensor| if tensor.kind() == Kind::Double { tensor.to_kind(precision) } else { tensor };
+    let Target { mut values, weights } = target;
+    if let Some(it) = standardization {
+        values = it.apply(&values);
+        if let Some(weights) = &weights {
+            values = values.masked_fill(&weights.eq(0), 0);
+        }
+    }
+    Target { values: narrowed(values), weights: weights.map(narrowed) }
 }
 
 /// Every task needs a label to learn from.

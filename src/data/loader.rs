@@ -54,6 +54,14 @@ enum Ordered {
     Index(Tensor),
 }
 
+/// Rows of a group: of which pass of an epoch, and where in its order.
+struct Place {
+    group: usize,
+    pass: i64,
+    start: i64,
+    rows: i64,
+}
+
 /// An (epoch, pass), and its order.
 type Pass = ((i64, i64), Ordered);
 
@@ -152,6 +160,16 @@ impl Loader {
         if batches == 1 { (self.steps + accumulate - 1) / accumulate } else { self.steps / (accumulate * batches) }
     }
 
+    /// Rows read by so many whole epochs and so many steps of the next, summed over the groups.
+    pub fn rows_read(&self, epochs: i64, steps: i64) -> i64 {
+        let LoaderSettings { accumulate, batches, .. } = self.settings;
+        let portions = |steps: i64| (steps * accumulate * batches).min(self.steps);
+        let rows = |portions: i64| (0..portions).flat_map(|portion| self.places(portion)).map(|place| place.rows).sum();
+        let epoch: i64 = rows(portions(self.steps_per_epoch()));
+        let rest: i64 = rows(portions(steps));
+        epochs * epoch + rest
+    }
+
     /// What step `step` of epoch `epoch` reads, both from 0: independent batches, each in portions that make one together.
     /// The same for the same seed, whatever was read before.
     ///
@@ -197,27 +215,32 @@ impl Loader {
     /// The portion `step` of epoch `epoch`, both from 0.
     fn batch(&mut self, epoch: i64, step: i64) -> Batch {
         assert!((0..self.steps).contains(&step), "portion {step} of an epoch of {}", self.steps);
+        self.places(step).into_iter().map(|place| self.slice(place, epoch)).collect()
+    }
+
+    /// The rows of each group that a portion of an epoch reads.
+    fn places(&self, portion: i64) -> Vec<Place> {
+        let size = self.settings.batch_size;
         let mut before = 0;
-        let mut batch = Batch::new();
-        for index in 0..self.groups.len() {
-            let count = batches(self.rows[index], self.settings);
+        let mut places = Vec::new();
+        for (group, &all) in self.rows.iter().enumerate() {
+            let count = batches(all, self.settings);
             let (pass, position) = match self.settings.combine {
-                Combine::MaxSizeCycle => (step / count, step % count),
-                Combine::MinSize | Combine::MaxSize => (0, step),
-                Combine::Sequential => (0, step - before),
+                Combine::MaxSizeCycle => (portion / count, portion % count),
+                Combine::MinSize | Combine::MaxSize => (0, portion),
+                Combine::Sequential => (0, portion - before),
             };
             before += count;
             if (0..count).contains(&position) {
-                batch.push(self.slice(index, (epoch, pass), position));
+                let start = position * size;
+                places.push(Place { group, pass, start, rows: size.min(all - start) });
             }
         }
-        batch
+        places
     }
 
-    fn slice(&mut self, index: usize, pass: (i64, i64), position: i64) -> Slice {
-        let size = self.settings.batch_size;
-        let start = position * size;
-        let length = size.min(self.rows[index] - start);
+    fn slice(&mut self, Place { group: index, pass, start, rows: length }: Place, epoch: i64) -> Slice {
+        let pass = (epoch, pass);
         let rows = if self.settings.shuffle {
             match self.ordered(index, pass) {
                 Ordered::Rows(rows) => return Slice::new(rows, start, length),

@@ -5,14 +5,16 @@ use crate::tasks::{Standardization, Target, Task};
 use crate::tensor_file;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 
 mod arrays;
 mod augment;
 mod csv;
+mod fingerprint;
 mod held_out;
+mod identity;
 mod idx;
 mod images;
 mod labels;
@@ -28,7 +30,10 @@ mod synthetic;
 pub use self::csv::*;
 pub use arrays::{ArrayRows, Arrays, Channels, Inputs};
 pub use augment::{Augmentation, Draw};
+use fingerprint::{Digest, Place};
+pub use fingerprint::{Fingerprint, FingerprintKind, Hashes, Likeness, RowMarks};
 pub use held_out::HeldOut;
+pub use identity::{Identity, InputFacts, SplitRows};
 pub use idx::{Idx, IdxRows};
 pub use images::{Fit, Images};
 pub use loader::*;
@@ -103,6 +108,92 @@ pub struct Dataset {
     pub precision: Kind,
     /// How training images change at random, if they do.
     pub augmentation: Option<Augmentation>,
+    /// What tells its rows from others.
+    pub fingerprint: Fingerprint,
+    /// What tells single rows from others; `None` where they are too many.
+    pub marks: Option<RowMarks>,
+    /// What was seen in the input columns of tables.
+    pub columns: Vec<ColumnFacts>,
+}
+
+/// What a source has read: labels are in their own unit still, in any kind that holds them.
+struct Raw {
+    train: Vec<Group>,
+    validation: Option<Vec<Group>>,
+    test: Option<Vec<Group>>,
+    features: Features,
+    standardizations: Vec<Option<Standardization>>,
+    augmentation: Option<Augmentation>,
+    /// Whether tasks have their own inputs.
+    own_inputs: bool,
+}
+
+/// The names of the splits, in the order of [`Raw::splits`].
+const SPLITS: [&str; 3] = ["train", "validation", "test"];
+
+impl Raw {
+    fn splits(&self) -> impl Iterator<Item = (&'static str, &[Group])> {
+        let splits = [Some(&self.train), self.validation.as_ref(), self.test.as_ref()];
+        SPLITS.into_iter().zip(splits).filter_map(|(name, groups)| Some((name, groups?.as_slice())))
+    }
+
+    /// Takes the rows' fingerprint, and standardizes the labels.
+    fn finish(self, request: &Request) -> Dataset {
+        let cells = |group: &Group| group.inputs.iter().map(|(_, input)| input.numel()).sum::<usize>();
+        let mut digest = self.digest(cells);
+        self.each_group(request, |place, group| digest.inputs(place, group));
+        self.finish_with(digest, request)
+    }
+
+    /// Gives every group with its place.
+    fn each_group(&self, request: &Request, mut look: impl FnMut(Place, &Group)) {
+        for (split, groups) in self.splits() {
+            for (number, group) in groups.iter().enumerate() {
+                let names: Vec<&str> = group.tasks.iter().map(|&task| request.tasks[task].name.as_str()).collect();
+                let owners = if self.own_inputs { names.as_slice() } else { &[] };
+                look(Place { split, group: number, owners }, group);
+            }
+        }
+    }
+
+    /// A digest fit for the labels and for inputs of so many cells in each group.
+    fn digest(&self, inputs: impl Fn(&Group) -> usize) -> Digest {
+        let labels = |group: &Group| group.targets.iter().map(|target| target.values.numel()).sum::<usize>();
+        let groups = self.splits().flat_map(|(_, groups)| groups);
+        Digest::new(groups.map(|group| (inputs(group) + labels(group)) as u64).sum())
+    }
+
+    /// [`finish`](Self::finish), where the digest has taken in the inputs already.
+    fn finish_with(self, mut digest: Digest, request: &Request) -> Dataset {
+        self.each_group(request, |place, group| {
+            for (&task, target) in group.tasks.iter().zip(&group.targets) {
+                digest.labels(place, &request.tasks[task], target);
+            }
+        });
+        let (fingerprint, marks) = digest.finish();
+        let standardizations = self.standardizations;
+        let finished = |group: Group| {
+            let targets = group.tasks.iter().zip(group.targets);
+            let targets = targets.map(|(&task, target)| {
+                labels::standardized(target, standardizations[task].as_ref(), request.precision)
+            });
+            Group { targets: targets.collect(), inputs: group.inputs, tasks: group.tasks.clone() }
+        };
+        let all = |groups: Vec<Group>| groups.into_iter().map(finished).collect::<Vec<_>>();
+        let (train, validation, test) = (all(self.train), self.validation.map(all), self.test.map(all));
+        Dataset {
+            train,
+            validation,
+            test,
+            features: self.features,
+            standardizations,
+            precision: request.precision,
+            augmentation: self.augmentation,
+            fingerprint,
+            marks,
+            columns: vec![],
+        }
+    }
 }
 
 impl Dataset {
@@ -111,8 +202,8 @@ impl Dataset {
         Preparation { precision: self.precision, pixels: self.features.pixels.clone() }
     }
 
-    /// A number that tells this data from any other: the first bytes of a hash over all rows of all splits.
-    pub fn fingerprint(&self) -> i64 {
+    /// The fingerprint that Polytask 0.1 stored in checkpoints: the first bytes of a hash over all rows as they are held.
+    pub fn first_fingerprint(&self) -> i64 {
         let mut hash = Sha256::new();
         let mut add = |tensor: &Tensor| {
             hash.update(format!("{:?}", tensor.size()));
@@ -142,6 +233,9 @@ impl Dataset {
             standardizations: self.standardizations.clone(),
             precision: self.precision,
             augmentation: self.augmentation.clone(),
+            fingerprint: self.fingerprint.clone(),
+            marks: self.marks.clone(),
+            columns: self.columns.clone(),
         }
     }
 }
@@ -167,6 +261,18 @@ impl Features {
                 Column::Categorical { levels, .. } => levels.len() as i64,
             })
             .sum()
+    }
+
+    /// With categories as indices, or one-hot.
+    #[must_use]
+    pub fn with_indices(&self, indices: bool) -> Self {
+        let mut features = self.clone();
+        for column in &mut features.columns {
+            if let Column::Categorical { indices: own, .. } = column {
+                *own = indices;
+            }
+        }
+        features
     }
 
     /// Of each of the input's columns: the number of levels, where it holds indices of categories. Empty if none does.
@@ -209,6 +315,15 @@ pub enum Column {
     },
 }
 
+impl Column {
+    /// The header.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Numeric { name, .. } | Self::Categorical { name, .. } => name,
+        }
+    }
+}
+
 /// What a source needs to know to load.
 pub struct Request<'a> {
     /// The tasks whose labels are wanted.
@@ -219,10 +334,23 @@ pub struct Request<'a> {
     pub precision: Kind,
     /// Relative paths start here: the folder of the YAML.
     pub folder: &'a Path,
-    /// Statistics to apply instead of computing them from the training rows: those stored in a model.
-    pub fitted: Option<(&'a Features, &'a [Option<Standardization>])>,
+    /// What a model that was trained before knows of its rows, to be applied instead of what these rows show.
+    pub fitted: Option<&'a Fitted>,
+    /// Draw by this seed instead of the run's or the source's own: that by which a model's rows were drawn.
+    pub draw_seed: Option<u64>,
     /// Whether categories are wanted as indices, not one-hot.
     pub indices: bool,
+}
+
+/// What a model knows of the rows that it was trained on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Fitted {
+    /// How raw inputs become the model's.
+    pub features: Features,
+    /// Per task how its labels are standardized; `None` for a task that the model does not know: its training labels tell.
+    pub standardizations: Vec<Option<Option<Standardization>>>,
+    /// Whether the columns that the experiment names as inputs must be the model's, no more and no fewer.
+    pub all_inputs: bool,
 }
 
 /// A path of the YAML in `folder`, whole.
@@ -230,10 +358,33 @@ fn absolute(folder: &Path, path: &Path) -> PathBuf {
     std::path::absolute(folder.join(path)).unwrap_or_else(|_| folder.join(path))
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// A run's own: nothing is known beforehand.
+    pub fn new(tasks: &'a [Task], seed: u64, precision: Kind, folder: &'a Path) -> Self {
+        Self { tasks, seed, precision, folder, fitted: None, draw_seed: None, indices: false }
+    }
+
+    /// The seed by which a source draws whose section has, or has not, one of its own.
+    fn draw_seed(&self, own: Option<u64>) -> u64 {
+        self.draw_seed.or(own).unwrap_or(self.seed)
+    }
+
+    /// Per task how its labels are standardized: as the model's, else as `fit` finds.
+    fn standardizations<E>(
+        &self,
+        fit: impl FnOnce() -> Result<Vec<Option<Standardization>>, E>,
+    ) -> Result<Vec<Option<Standardization>>, E> {
+        let known = |task: usize| self.fitted.and_then(|fitted| fitted.standardizations[task].clone());
+        let all: Vec<_> = (0..self.tasks.len()).map(known).collect();
+        if all.iter().all(Option::is_some) {
+            return Ok(all.into_iter().flatten().collect());
+        }
+        Ok(all.into_iter().zip(fit()?).map(|(known, own)| known.unwrap_or(own)).collect())
+    }
+
     /// How the training images `[N, C, …]` (uint8) become numbers: as the model's did, at mean 0 and deviation 1, or 0 to 1.
     fn pixels(&self, standardize: bool, images: &Tensor) -> Pixels {
-        match self.fitted.and_then(|(features, _)| features.pixels.clone()) {
+        match self.fitted.and_then(|fitted| fitted.features.pixels.clone()) {
             Some(pixels) => pixels,
             None if standardize => Pixels::fit(images),
             None => Pixels::plain(images.size()[1]),
@@ -248,6 +399,14 @@ pub trait Source {
     /// # Errors
     /// A missing or empty file, a bad cell (file, line, column, value), a setting that does not fit the tasks.
     fn load(&self, request: &Request) -> Result<Dataset>;
+
+    /// The seed by which rows are drawn or dealt to the splits in a run of `seed`; `None` where nothing is drawn.
+    fn draw_seed(&self, seed: u64) -> Option<u64>;
+
+    /// Whether its splits together hold every row of its files, whatever seed deals them.
+    fn deals_all(&self) -> bool {
+        false
+    }
 
     /// The files that it reads, as written in the YAML, so that a run's `config.yaml` can make them absolute.
     fn absolute(&self, folder: &Path) -> Data;

@@ -1,6 +1,6 @@
 //! No data: empty rows for a model that reads nothing.
 
-use super::{Data, Dataset, Features, Group, Request, Source};
+use super::{Data, Dataset, Features, Group, Raw, Request, Source};
 use crate::error::BadSetting;
 use crate::tasks::{Form, Target, Task};
 use anyhow::Result;
@@ -39,15 +39,20 @@ impl Source for NoRows {
             tasks: (0..request.tasks.len()).collect(),
             targets: request.tasks.iter().map(target).collect(),
         };
-        Ok(Dataset {
+        let raw = Raw {
             train: vec![group],
             validation: None,
             test: None,
             features: Features::default(),
             standardizations: request.tasks.iter().map(|_| None).collect(),
-            precision: request.precision,
             augmentation: None,
-        })
+            own_inputs: false,
+        };
+        Ok(raw.finish(request))
+    }
+
+    fn draw_seed(&self, _seed: u64) -> Option<u64> {
+        None
     }
 
     fn absolute(&self, _folder: &Path) -> Data {

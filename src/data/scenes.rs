@@ -1,6 +1,6 @@
 //! Semi-synthetic scenes: photographs of real objects on planes whose distance and slope are known at every pixel.
 
-use super::{Data, Dataset, Features, Group, Request, Source};
+use super::{Data, Dataset, Features, Group, Raw, Request, Source};
 use crate::error::{BadSetting, Mistake};
 use crate::random::generator;
 use crate::tasks::{Standardization, Target, Task};
@@ -87,27 +87,23 @@ impl Source for Scenes {
             Column::of(task, self.objects[1] as i64).map_err(|bad| bad.under(&format!("tasks[{index}]")))
         });
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
-        let (objects, seed) = (Objects::load(), self.seed.unwrap_or(request.seed));
+        let (objects, seed) = (Objects::load(), request.draw_seed(self.seed));
         let draw = |split, images| self.draw(&objects, &columns, seed, split, images);
         let train = draw(0, self.train);
-        let standardizations = match request.fitted {
-            Some((features, standardizations)) => fitted(features, standardizations, request.tasks)?,
-            None => train.fit(request.tasks),
-        };
-        let group = |images: Images| images.group(request.precision, &standardizations);
+        request.fitted.map_or(Ok(()), |fitted| check_fitted(&fitted.features))?;
+        let standardizations = request.standardizations(|| anyhow::Ok(train.fit(request.tasks)))?;
+        let group = |images: Images| images.group(request.precision);
         let other = |split, images| (images > 0).then(|| vec![group(draw(split, images))]);
         let (validation, test) = (other(1, self.validation), other(2, self.test));
         let train = group(train);
         let pixels = request.pixels(self.standardize, &train.inputs[0].1);
-        Ok(Dataset {
-            train: vec![train],
-            validation,
-            test,
-            features: Features { columns: vec![], pixels: Some(pixels) },
-            standardizations,
-            precision: request.precision,
-            augmentation: None,
-        })
+        let (train, features) = (vec![train], Features { columns: vec![], pixels: Some(pixels) });
+        Ok(Raw { train, validation, test, features, standardizations, augmentation: None, own_inputs: false }
+            .finish(request))
+    }
+
+    fn draw_seed(&self, seed: u64) -> Option<u64> {
+        Some(self.seed.unwrap_or(seed))
     }
 
     fn absolute(&self, _folder: &Path) -> Data {
@@ -182,37 +178,25 @@ impl Images {
         tasks.iter().zip(&self.labels).map(of_task).collect()
     }
 
-    fn group(&self, precision: Kind, standardizations: &[Option<Standardization>]) -> Group {
+    fn group(&self, precision: Kind) -> Group {
         let [count, _, height, width] = self.shape;
-        let target = |(labels, standardization): (&Labels, &Option<Standardization>)| {
-            let values = labels.tensor([count, height, width], precision);
-            let values = standardization.as_ref().map_or(values.shallow_clone(), |it| it.apply(&values));
-            Target { values, weights: None }
-        };
+        let target =
+            |labels: &Labels| Target { values: labels.tensor([count, height, width], precision), weights: None };
         Group {
             inputs: vec![("x".into(), Tensor::from_slice(&self.pixels).view(self.shape))],
             tasks: (0..self.labels.len()).collect(),
-            targets: self.labels.iter().zip(standardizations).map(target).collect(),
+            targets: self.labels.iter().map(target).collect(),
         }
     }
 }
 
-/// The statistics that a model was trained with.
-fn fitted(
-    features: &Features,
-    standardizations: &[Option<Standardization>],
-    tasks: &[Task],
-) -> Result<Vec<Option<Standardization>>, Mistake> {
-    let remedy = "use the data that the model was trained on";
-    if !features.columns.is_empty() {
-        let what = format!("the model reads {} columns of a table, scenes are images", features.columns.len());
-        return Err(Mistake::new("data", what).remedy(remedy));
+/// A model of the columns of a table cannot read images.
+fn check_fitted(features: &Features) -> Result<(), Mistake> {
+    if features.columns.is_empty() {
+        return Ok(());
     }
-    if standardizations.len() != tasks.len() {
-        let what = format!("the model has {} tasks, the experiment {}", standardizations.len(), tasks.len());
-        return Err(Mistake::new("tasks", what).remedy(remedy));
-    }
-    Ok(standardizations.to_vec())
+    let what = format!("the model reads {} columns of a table, scenes are images", features.columns.len());
+    Err(Mistake::new("data", what).remedy("use the data that the model was trained on"))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! The draws are the same on every machine, up to the last bit of a rare logarithm in the normal distribution's tail.
 
-use super::{Column, Data, Dataset, Features, Group, Request, Source};
+use super::{Column, Data, Dataset, Features, Group, Raw, Request, Source};
 use crate::error::{BadSetting, Mistake};
 use crate::random::generator;
 use crate::tasks::{Form, NO_CLASS, Standardization, Target, Task};
@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 mod teachers;
 
@@ -81,33 +81,32 @@ impl Default for Synthetic {
 impl Source for Synthetic {
     fn load(&self, request: &Request) -> Result<Dataset> {
         self.check(request.tasks)?;
-        let seed = self.seed.unwrap_or(request.seed);
+        let seed = request.draw_seed(self.seed);
         let teachers = Teachers::new(self.features as usize, self.correlation, request.tasks, seed);
         let draw = |split: u64, rows: u64| (rows > 0).then(|| self.draw(&teachers, request.tasks, seed, split, rows));
         let train = self.draw(&teachers, request.tasks, seed, 0, self.train);
 
-        let (features, standardizations) = match request.fitted {
-            Some((features, standardizations)) => {
-                self.check_fitted(features, standardizations, request.tasks)?;
-                (features.clone(), standardizations.to_vec())
+        let features = match request.fitted {
+            Some(fitted) => {
+                self.check_fitted(&fitted.features)?;
+                fitted.features.clone()
             }
-            None => (self.plain_features(), fit(&train, request.tasks)),
+            None => self.plain_features(),
         };
+        let standardizations = request.standardizations(|| anyhow::Ok(fit(&train, request.tasks)))?;
         if let Some(task) = train.labels.iter().position(|labels| !labels.known.contains(&true)) {
             let what = format!("{} leaves no training label of {}", self.missing, request.tasks[task].name);
             return Err(BadSetting::new("data.missing", what).remedy("lower it or raise data.train").into());
         }
-        let group = |rows: Rows| vec![rows.group(request, &features, &standardizations)];
+        let group = |rows: Rows| vec![rows.group(request, &features)];
         let (validation, test) = (draw(1, self.validation).map(group), draw(2, self.test).map(group));
-        Ok(Dataset {
-            train: group(train),
-            validation,
-            test,
-            features: features.clone(),
-            standardizations,
-            precision: request.precision,
-            augmentation: None,
-        })
+        let train = group(train);
+        Ok(Raw { train, validation, test, features, standardizations, augmentation: None, own_inputs: false }
+            .finish(request))
+    }
+
+    fn draw_seed(&self, seed: u64) -> Option<u64> {
+        Some(self.seed.unwrap_or(seed))
     }
 
     fn absolute(&self, _folder: &Path) -> Data {
@@ -142,21 +141,12 @@ impl Synthetic {
         }
     }
 
-    fn check_fitted(
-        &self,
-        features: &Features,
-        standardizations: &[Option<Standardization>],
-        tasks: &[Task],
-    ) -> Result<(), Mistake> {
+    fn check_fitted(&self, features: &Features) -> Result<(), Mistake> {
         let remedy = "use the data that the model was trained on";
         let names = |features: &Features| features.columns.iter().map(described).collect::<Vec<_>>().join(", ");
         let (theirs, ours) = (names(features), names(&self.plain_features()));
         if theirs != ours {
             return Err(Mistake::new("data", format!("the model reads {theirs}; the data has {ours}")).remedy(remedy));
-        }
-        if standardizations.len() != tasks.len() {
-            let what = format!("the model has {} tasks, the experiment {}", standardizations.len(), tasks.len());
-            return Err(Mistake::new("tasks", what).remedy(remedy));
         }
         Ok(())
     }
@@ -218,48 +208,39 @@ struct Labels {
 }
 
 impl Rows {
-    fn group(&self, request: &Request, features: &Features, standardizations: &[Option<Standardization>]) -> Group {
+    fn group(&self, request: &Request, features: &Features) -> Group {
         let number = |(index, raw): (usize, &f64)| match &features.columns[index % features.columns.len()] {
             Column::Numeric { mean, scale, .. } => (raw - mean) / scale,
             Column::Categorical { .. } => *raw,
         };
         let inputs: Vec<f64> = self.inputs.iter().enumerate().map(number).collect();
         let inputs = Tensor::from_slice(&inputs).to_kind(request.precision).view([self.count, -1]);
-        let target = |((task, labels), standardization): ((&Task, &Labels), &Option<Standardization>)| {
-            labels.target(task.form, standardization.as_ref(), request.precision)
-        };
+        let target = |(task, labels): (&Task, &Labels)| labels.target(task.form);
         Group {
             inputs: vec![("x".into(), inputs)],
             tasks: (0..request.tasks.len()).collect(),
-            targets: request.tasks.iter().zip(&self.labels).zip(standardizations).map(target).collect(),
+            targets: request.tasks.iter().zip(&self.labels).map(target).collect(),
         }
     }
 }
 
 impl Labels {
-    fn target(&self, form: Form, standardization: Option<&Standardization>, precision: Kind) -> Target {
-        let cells = self.values.iter().zip(&self.known).enumerate();
+    /// In their own unit and in double precision.
+    fn target(&self, form: Form) -> Target {
+        let cells = self.values.iter().zip(&self.known);
         let values = match form {
             Form::Classes(_) => {
-                let class = |(_, (&value, &known)): (usize, (&f64, &bool))| if known { value as i64 } else { NO_CLASS };
+                let class = |(&value, &known): (&f64, &bool)| if known { value as i64 } else { NO_CLASS };
                 Tensor::from_slice(&cells.map(class).collect::<Vec<i64>>()) // [N]
             }
             Form::Binary(columns) | Form::Real(columns) => {
-                let number = |(index, (&value, &known)): (usize, (&f64, &bool))| match standardization {
-                    _ if !known => 0.0,
-                    Some(of) => {
-                        let column = index % columns as usize;
-                        (value - of.mean[column]) / of.scale[column]
-                    }
-                    None => value,
-                };
-                let numbers: Vec<f64> = cells.map(number).collect();
-                Tensor::from_slice(&numbers).to_kind(precision).view([-1, columns])
+                let numbers: Vec<f64> = cells.map(|(&value, &known)| if known { value } else { 0.0 }).collect();
+                Tensor::from_slice(&numbers).view([-1, columns])
             }
         };
         let weights = self.known.contains(&false).then(|| {
             let weights: Vec<f64> = self.known.iter().map(|&known| f64::from(u8::from(known))).collect();
-            Tensor::from_slice(&weights).to_kind(precision).view(&values.size()[..])
+            Tensor::from_slice(&weights).view(&values.size()[..])
         });
         Target { values, weights }
     }

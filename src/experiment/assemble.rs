@@ -1,16 +1,16 @@
 //! The parts, built: data loaded, model made, and what only they can show checked.
 
 use super::Experiment;
+use super::outside::{Outside, check_reached, first_rows, warn_of_draws};
 use crate::balance::Gradients;
-use crate::data::{Dataset, Group, Loader, Request};
+use crate::data::{Dataset, Fitted, Group, Identity, Likeness, Loader, Request};
 use crate::engine::{Autograd, DenseOptions, Engine, EngineChoice, dense, ownership};
 use crate::error::{BadSetting, note};
-use crate::metadata::{self, Metadata};
+use crate::metadata::{self, Metadata, ModelFacts};
 use crate::models::{Model, Network, Objectives, Output, Parameters, Plan as NetworkPlan, Scripted, Sharing};
 use crate::optim::{Segment, segments};
 use crate::tasks::{Form, Task};
 use crate::trainer::{SelectSettings, measure, total_steps};
-use crate::weights;
 use anyhow::Result;
 use std::path::Path;
 use tch::{Device, Kind};
@@ -21,8 +21,8 @@ pub struct Assembly {
     pub tasks: Vec<Task>,
     /// On the device; the training rows are the loader's.
     pub dataset: Dataset,
-    /// A number that tells this data from any other.
-    pub fingerprint: i64,
+    /// How the model is fed and read, and which rows it sees.
+    pub facts: ModelFacts,
     /// The training rows, in the order of training.
     pub loader: Loader,
     /// On the device.
@@ -35,33 +35,60 @@ pub struct Assembly {
     pub segments: Vec<Segment>,
 }
 
+/// Where a run begins.
+#[allow(clippy::large_enum_variant)] // one value per run
+pub enum Beginning {
+    /// With new weights, or those of `model.initial`.
+    New,
+    /// At a checkpoint, which says how its model is fed and read; `None` of Polytask 0.1, which took all by position.
+    Checkpoint(Option<ModelFacts>),
+}
+
 /// The data that was loaded last: runs of one process that read the same rows share them.
 #[derive(Default)]
 pub struct Loaded {
-    /// What they were loaded by.
-    key: String,
-    data: Option<(Dataset, i64)>,
+    /// What they were loaded by: the settings, and what a model knew of its rows.
+    key: (String, String),
+    data: Option<Dataset>,
 }
 
 impl Loaded {
-    /// The rows that a request asks for, on the host, and their fingerprint.
-    fn get(&mut self, experiment: &Experiment, request: &Request) -> Result<&(Dataset, i64)> {
-        let asked = (&experiment.data, &experiment.tasks, request.seed, experiment.precision, request.indices);
-        let key = format!("{}\n{}", request.folder.display(), serde_yaml::to_string(&asked)?);
+    /// The rows of the run that was assembled last.
+    pub fn dataset(&self) -> Option<&Dataset> {
+        self.data.as_ref()
+    }
+
+    /// Drops the rows, unless `experiment`, whose files are seen from `folder`, reads the same ones.
+    ///
+    /// # Errors
+    /// The settings cannot be written as text.
+    pub fn keep_for(&mut self, experiment: &Experiment, folder: &Path) -> Result<()> {
+        if self.key.0 != key(experiment, folder)? {
+            *self = Self::default();
+        }
+        Ok(())
+    }
+
+    /// The rows that a request asks for, on the host.
+    fn get(&mut self, experiment: &Experiment, request: &Request) -> Result<&Dataset> {
+        let key = (key(experiment, request.folder)?, serde_yaml::to_string(&request.fitted)?);
         if self.key != key {
             self.data = None; // two data sets need not fit into memory
         }
         let data = match self.data.take() {
             Some(data) => data,
-            None => {
-                let dataset = experiment.data.load(request)?;
-                let fingerprint = dataset.fingerprint();
-                (dataset, fingerprint)
-            }
+            None => experiment.data.load(request)?,
         };
         self.key = key;
         Ok(self.data.insert(data))
     }
+}
+
+/// Everything that decides which rows an experiment reads, and as what numbers.
+fn key(experiment: &Experiment, folder: &Path) -> Result<String> {
+    let Experiment { data, tasks, seed, precision, .. } = experiment;
+    let asked = (data, tasks, seed, precision, experiment.reads_indices());
+    Ok(format!("{}\n{}", folder.display(), serde_yaml::to_string(&asked)?))
 }
 
 impl Assembly {
@@ -80,39 +107,91 @@ impl Experiment {
     /// # Errors
     /// As [`assemble_from`](Self::assemble_from).
     pub fn assemble(&self, folder: &Path, device: Device) -> Result<Assembly> {
-        self.assemble_from(&mut Loaded::default(), folder, device)
+        self.assemble_from(&mut Loaded::default(), folder, device, Beginning::New)
     }
 
     /// The same; data that is `loaded` already is not loaded again.
     ///
     /// # Errors
     /// As [`Source::load`](crate::data::Source::load); a split that is asked for and does not exist; a file of weights
-    /// that does not fit.
-    pub fn assemble_from(&self, loaded: &mut Loaded, folder: &Path, device: Device) -> Result<Assembly> {
-        let tasks = self.tasks()?;
+    /// that does not fit; a TorchScript module that cannot be trained.
+    pub fn assemble_from(
+        &self,
+        loaded: &mut Loaded,
+        folder: &Path,
+        device: Device,
+        beginning: Beginning,
+    ) -> Result<Assembly> {
+        let mut tasks = self.tasks()?;
         let precision = self.precision.kind();
-        let indices = self.model.backbone.as_ref().is_some_and(|backbone| backbone.reads_indices());
-        let request = Request { tasks: &tasks, seed: self.seed, precision, folder, fitted: None, indices };
-        let (dataset, fingerprint) = loaded.get(self, &request)?;
+        let indices = self.reads_indices();
+        let is_new = matches!(beginning, Beginning::New);
+        let before = match beginning {
+            Beginning::New => self.trained_before(&mut tasks, folder)?,
+            Beginning::Checkpoint(facts) => {
+                let adopt = |facts: ModelFacts| {
+                    let place = "the checkpoint".to_string();
+                    facts.adopt_to_train(&mut tasks, &place).map(|fitted| (place, facts, fitted))
+                };
+                facts.map(adopt).transpose()?
+            }
+        };
+        let fitted = before.as_ref().map(|(_, _, fitted)| fitted);
+        let request = Request { fitted, indices, ..Request::new(&tasks, self.seed, precision, folder) };
+        let dataset = loaded.get(self, &request)?;
+        if let Some((file, facts, _)) = &before {
+            facts.check_inputs(dataset, file)?;
+            if is_new {
+                warn_of_seen_rows(facts, dataset, file);
+            }
+        }
         self.check_ids(dataset)?;
         self.check_validation(&tasks, dataset.validation.as_deref())?;
-        let (mut dataset, fingerprint) = (dataset.to_device(device), *fingerprint);
+        let identity = Identity::new(&self.data, dataset, self.seed);
+        let facts = ModelFacts::new(&tasks, dataset, identity);
+        let mut dataset = dataset.to_device(device);
         let model = self.model(&tasks, &dataset, folder, device)?;
         let mut parameters = Parameters::flatten(&*model, device, precision, &self.model.freeze)?;
-        if let Some(initial) = &self.model.initial {
-            let file = folder.join(initial);
-            parameters.load(&weights::read(&file)?, &file.display().to_string())?;
+        if let Some(initial) = self.model.initial.as_ref().filter(|_| is_new) {
+            initial.load(&mut parameters, folder)?;
         }
         let segments = segments(&parameters.layout(), &self.optimizer)?;
         let loader = Loader::new(std::mem::take(&mut dataset.train), self.loader(), dataset.preparation(), self.seed)?
             .with_augmentation(dataset.augmentation.take());
         self.schedule.check(total_steps(&self.train, loader.steps_per_epoch())).map_err(|bad| bad.under("schedule"))?;
         try_forward(&*model, &tasks, &dataset, &loader)?;
+        let outside = Outside::new(&self.model, folder);
+        if let Some(outside) = &outside {
+            let rows = first_rows(loader.groups(), &dataset.preparation());
+            outside.check_state(&rows, device, precision)?;
+            warn_of_draws(&*model, &rows, outside.file())?;
+        }
         let owners = ownership(&*model, &loader.probe(), &parameters)?;
+        check_reached(outside.as_ref(), &tasks, &parameters, &owners)?;
         let sharing = Sharing::new(&*model, &parameters.spans, &owners, tasks.len(), &self.model.shared)?;
         self.check_shared(&sharing)?;
         self.check_representation(&*model, &loader)?;
-        Ok(Assembly { tasks, dataset, fingerprint, loader, model, parameters, sharing, segments })
+        Ok(Assembly { tasks, dataset, facts, loader, model, parameters, sharing, segments })
+    }
+
+    /// Whether the model reads categories as indices.
+    fn reads_indices(&self) -> bool {
+        self.model.backbone.as_ref().is_some_and(|backbone| backbone.reads_indices())
+    }
+
+    /// A model of ours that goes on training here: its file, what it knows, and how rows are read as it reads them.
+    fn trained_before(&self, tasks: &mut [Task], folder: &Path) -> Result<Option<(String, ModelFacts, Fitted)>> {
+        if let Some(file) = &self.model.torchscript {
+            let file = folder.join(file);
+            let Some(facts) = super::facts(&file)? else { return Ok(None) };
+            let place = file.display().to_string();
+            let fitted = facts.adopt_to_train(tasks, &place)?;
+            return Ok(Some((place, facts, fitted)));
+        }
+        let Some(initial) = &self.model.initial else { return Ok(None) };
+        let Some((facts, mut fitted)) = initial.adopt(tasks, folder)? else { return Ok(None) };
+        fitted.features = fitted.features.with_indices(self.reads_indices());
+        Ok(Some((folder.join(initial.file()).display().to_string(), facts, fitted)))
     }
 
     /// What differentiates the model that was built.
@@ -248,6 +327,20 @@ impl Experiment {
         };
         Err(BadSetting::new("method.gradients", why).remedy("write `gradients: parameters`"))
     }
+}
+
+/// Warns where rows that a model was trained on are held out here: what is measured on them is too good.
+fn warn_of_seen_rows(facts: &ModelFacts, dataset: &Dataset, file: &str) {
+    let Some(seen) = &facts.data else { return };
+    let (met, marked) = seen.met_in(dataset);
+    if met == 0 || seen.fingerprint.likeness(&dataset.fingerprint) != Likeness::Other {
+        return;
+    }
+    let seed = seen.split_seed.map_or(String::new(), |seed| format!("; {seed} drew that of the file"));
+    note(format!(
+        "warning: {met} of {marked} marked rows that {file} was trained on are among the validation and test rows here: what \
+         is measured on them is too good\n  hint: split the rows by the same seed (`data.split_seed`, `seed`{seed})"
+    ));
 }
 
 /// What each task needs of a head, as its training labels show.

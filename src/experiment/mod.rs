@@ -2,8 +2,14 @@
 
 mod assemble;
 mod check;
+mod initial;
+mod outside;
+mod stored;
 
-pub use assemble::{Assembly, Loaded, scripted};
+pub use assemble::{Assembly, Beginning, Loaded, scripted};
+pub use initial::{Initial, InitialPart, facts, of_checkpoint};
+pub use outside::{first_rows, warn_of_draws};
+pub use stored::{VERSION, check_definitions, complete, definitions, read_file, value};
 
 use crate::balance::MethodSettings;
 use crate::data::{Data, LoaderSettings};
@@ -28,6 +34,10 @@ use tch::Kind;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
+    /// The version of Polytask that stored this file. A setting that the file lacks is that version's default. Default: this
+    /// version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub polytask: Option<String>,
     /// The first folder under `runs/`. Default: the name of the YAML file.
     #[serde(default)]
     pub name: Option<String>,
@@ -129,9 +139,12 @@ pub struct ModelSettings {
     /// `data: {name: none}` and tasks with `loss: {name: value}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objectives: Option<ProblemKind>,
-    /// Initial weights: a TorchScript, safetensors or PyTorch `.pt` file with the model's parameter names.
+    /// Initial weights: a TorchScript, safetensors or PyTorch `.pt` file with the model's parameter names, or a part of one,
+    /// `{file: PATH, strip: "module.", rename: {encoder: shared_layers}, only: ["shared_layers.*"]}`. Where the file is a model
+    /// that Polytask trained, rows are read as that model reads them: columns, categories and classes by name, with its means
+    /// and deviations.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub initial: Option<PathBuf>,
+    pub initial: Option<Initial>,
     /// Parameters that count as shared for the methods: names or patterns such as `shared_layers.*`. Default: those that the
     /// outputs of two tasks or more reach (with one task, all but its head).
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -178,6 +191,7 @@ impl Experiment {
     #[must_use]
     pub fn resolved(&self, name: &str, device: DeviceChoice, engine: EngineChoice, folder: &Path) -> Self {
         let mut resolved = self.absolute(folder);
+        resolved.polytask = Some(VERSION.to_string());
         resolved.name = Some(name.to_string());
         resolved.device = device;
         resolved.engine = engine;
@@ -196,7 +210,7 @@ impl Experiment {
         let mut moved = self.clone();
         moved.data = self.data.absolute(folder);
         moved.model.torchscript = self.model.torchscript.as_ref().map(absolute);
-        moved.model.initial = self.model.initial.as_ref().map(absolute);
+        moved.model.initial = self.model.initial.as_ref().map(|initial| initial.at(absolute(&initial.file().into())));
         moved.model.backbone = self.model.backbone.as_ref().map(|backbone| backbone.below(folder));
         moved
     }

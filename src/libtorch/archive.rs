@@ -51,6 +51,16 @@ pub fn recognise(path: &Path) -> Result<Content> {
     Ok(Archive::open(path)?.content())
 }
 
+/// The text of an extra file (Python's `_extra_files`) of a TorchScript file, of which nothing is run.
+///
+/// # Errors
+/// As [`recognise`].
+pub fn extra_file(path: &Path, name: &str) -> Result<Option<String>> {
+    let extra = Archive::open(path)?.extra()?;
+    let found = extra.into_iter().find(|(key, _)| key == name);
+    Ok(found.map(|(_, bytes)| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
 /// One file of the archive.
 #[derive(Debug)]
 struct Record {

@@ -190,8 +190,23 @@ impl Parameters {
     /// # Errors
     /// Names that are missing or too many (the nearest is named), or a shape that does not fit. Nothing is changed then.
     pub fn load(&mut self, values: &[(String, Tensor)], place: &str) -> Result<()> {
+        self.load_only(values, &[], place).map(drop)
+    }
+
+    /// Copies in those of `values` whose names match one of the patterns `only`, all where there are none; gives how many.
+    /// With patterns, other values are no fault.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), for the parameters and buffers that match; a pattern matches none (path
+    /// `model.initial.only[i]`).
+    pub fn load_only(&mut self, values: &[(String, Tensor)], only: &[String], place: &str) -> Result<usize> {
         let given: HashMap<&str, &Tensor> = values.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-        let own = self.named();
+        let mut own = self.named();
+        if !only.is_empty() {
+            let names: Vec<&str> = own.iter().map(|(name, _)| name.as_str()).collect();
+            let mut wanted = matching(&names, only, "model.initial.only")?.into_iter();
+            own.retain(|_| wanted.next().unwrap_or_default());
+        }
         let is_buffer = |name: &String| self.buffers.iter().any(|(buffer, _)| buffer == name);
         let mut faults = Vec::new();
         for (name, tensor) in &own {
@@ -211,7 +226,8 @@ impl Parameters {
                 Some(_) => {}
             }
         }
-        for name in given.keys().filter(|key| !own.iter().any(|(name, _)| name == **key)) {
+        let strange = given.keys().filter(|key| only.is_empty() && !own.iter().any(|(name, _)| name == **key));
+        for name in strange {
             let near = nearest(name, own.iter().map(|(name, _)| name.as_str()));
             faults.push(format!(
                 "{name} is not in the model{}",
@@ -221,15 +237,19 @@ impl Parameters {
         if !faults.is_empty() {
             faults.sort();
             return Err(Mistake::new(place, format!("does not fit the model: {}", faults.join("; ")))
-                .remedy("make model and file the same, names and shapes")
+                .remedy(
+                    "make model and file the same, or take what fits: \
+                     `initial: {file: PATH, strip: \"module.\", rename: {…}, only: [\"shared_layers.*\"]}`",
+                )
                 .into());
         }
+        let count = own.len();
         no_grad(|| {
             for (name, mut tensor) in own {
                 tensor.copy_(&given[name.as_str()].to_kind(tensor.kind()).to_device(tensor.device()));
             }
         });
-        Ok(())
+        Ok(count)
     }
 }
 

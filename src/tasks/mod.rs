@@ -9,7 +9,7 @@ pub use metrics::*;
 use crate::error::BadSetting;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// What a task's labels are. It fixes the width of the head and how an output is read.
 ///
@@ -110,9 +110,11 @@ impl Standardization {
         (values - per_column(&self.mean, values)) / per_column(&self.scale, values)
     }
 
-    /// Back to the label's own unit; `values` is `[N, columns, …positions]`.
+    /// Back to the label's own unit; `values` is `[N, columns, …positions]`, on any device. The result is in double precision
+    /// and on the CPU (not every device has it): a mean far larger than the deviation would leave few digits of a single.
     pub fn undo(&self, values: &Tensor) -> Tensor {
-        values * per_column(&self.scale, values) + per_column(&self.mean, values)
+        let values = values.detach().to_device(Device::Cpu).to_kind(Kind::Double);
+        &values * per_column(&self.scale, &values) + per_column(&self.mean, &values)
     }
 }
 

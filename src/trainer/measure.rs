@@ -6,7 +6,7 @@ use crate::record::Score;
 use crate::tasks::{Accumulator, Rows, Standardization, Target, Task};
 use anyhow::Result;
 use std::borrow::Borrow;
-use tch::{Tensor, no_grad};
+use tch::{Device, Tensor, no_grad};
 
 /// Measures every task of `tasks` on a split of `dataset`, `rows` rows per forward pass: per task `loss`, then its metrics;
 /// last `total/loss`, the sum of the losses. Standardisations are undone before a metric sees outputs and labels.
@@ -60,7 +60,7 @@ impl Tally {
             None => Rows::read(output, target),
             Some(standardization) => {
                 let values = standardization.undo(&target.values);
-                let weights = target.weights.as_ref().map(Tensor::shallow_clone);
+                let weights = target.weights.as_ref().map(|weights| weights.to_device(Device::Cpu));
                 Rows::read(&standardization.undo(output), &Target { values, weights })
             }
         };

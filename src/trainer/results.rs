@@ -10,6 +10,8 @@ use anyhow::Result;
 pub struct Results {
     /// Updates made.
     pub steps: i64,
+    /// Training rows read by them, repetitions counted.
+    pub rows: i64,
     /// Whole epochs.
     pub epochs: i64,
     /// Numbers that the model learns or holds.
@@ -62,6 +64,7 @@ impl Trainer<'_> {
         let steps = self.progress.step(&self.memory);
         Ok(Results {
             steps,
+            rows: self.loader.rows_read(self.progress.epoch(&self.memory), self.progress.step_in_epoch(&self.memory)),
             epochs: self.progress.epoch(&self.memory),
             parameters: self.parameters.flat.numel() as i64,
             seconds,

@@ -7,8 +7,8 @@ mod tests;
 pub(super) use read::npy;
 
 use super::held_out::{HeldOut, hold_out};
-use super::labels::{Labels, check_labelled, standardization, standardized};
-use super::{Augmentation, Data, Dataset, Features, Group, Pixels, Request, Source};
+use super::labels::{Labels, check_labelled, standardization};
+use super::{Augmentation, Data, Dataset, Features, Group, Pixels, Raw, Request, Source};
 use crate::error::{BadSetting, Mistake, nearest};
 use crate::registry::{at, kind};
 use crate::tasks::{Standardization, Target};
@@ -128,7 +128,7 @@ impl Source for Arrays {
         if first + second >= rows {
             return Err(BadSetting::new("data", format!("the shares leave none of {rows} training rows")).into());
         }
-        let (kept, held) = hold_out(rows, first + second, "arrays.split", self.split_seed.unwrap_or(request.seed));
+        let (kept, held) = hold_out(rows, first + second, "arrays.split", request.draw_seed(self.split_seed));
         let own = |held_out: &Option<HeldOut<ArrayRows>>, key: &str, rows: &[i64]| match held_out {
             None => Ok(None),
             Some(HeldOut::Share(_)) => Ok(Some(all.gather(&Tensor::from_slice(rows)))),
@@ -140,26 +140,22 @@ impl Source for Arrays {
         for group in validation.iter().chain(&test) {
             alike(&train, group)?;
         }
-        let standardizations = match request.fitted {
-            Some((_, standardizations)) => standardizations.to_vec(),
-            None => self.standardizations(&train, request)?,
-        };
-        let pixels = request.fitted.and_then(|(features, _)| features.pixels.clone());
+        let standardizations = request.standardizations(|| self.standardizations(&train, request))?;
+        let pixels = request.fitted.and_then(|fitted| fitted.features.pixels.clone());
         let pixels = if pixels.is_some() { pixels } else { self.pixels(&train)? };
-        let finish = |group: Group| {
-            let targets = group.targets.into_iter().zip(&standardizations);
-            let targets = targets.map(|(target, of)| standardized(target, of.as_ref())).collect();
-            vec![Group { targets, ..group }]
-        };
-        Ok(Dataset {
-            train: finish(train),
-            validation: validation.map(finish),
-            test: test.map(finish),
-            features: Features { columns: vec![], pixels },
-            standardizations,
-            precision: request.precision,
-            augmentation,
-        })
+        let (validation, test) = (validation.map(|group| vec![group]), test.map(|group| vec![group]));
+        let features = Features { columns: vec![], pixels };
+        Ok(Raw { train: vec![train], validation, test, features, standardizations, augmentation, own_inputs: false }
+            .finish(request))
+    }
+
+    fn draw_seed(&self, seed: u64) -> Option<u64> {
+        let shares = [&self.validation, &self.test].map(|held| matches!(held, Some(HeldOut::Share(_))));
+        shares.contains(&true).then(|| self.split_seed.unwrap_or(seed))
+    }
+
+    fn deals_all(&self) -> bool {
+        true
     }
 
     fn absolute(&self, folder: &Path) -> Data {

@@ -14,7 +14,7 @@ fn tasks(settings: &[&str]) -> Vec<Task> {
 }
 
 fn load(text: &str, tasks: &[Task], folder: &Path) -> Result<Dataset> {
-    let request = Request { tasks, seed: 1, precision: Kind::Float, folder, fitted: None, indices: false };
+    let request = Request::new(tasks, 1, Kind::Float, folder);
     serde_yaml::from_str::<Data>(&format!("{{name: arrays, {text}}}"))?.load(&request)
 }
 
@@ -37,7 +37,7 @@ fn files_and_archives_give_the_same_rows() {
     let all =
         |image: &str| load(&format!("train: {{inputs: \"{image}\", {labels}}}"), &tasks, &fixtures()).expect("loads");
     let (last, first) = (all("image.npy"), all("all.npz:image"));
-    assert_eq!(last.fingerprint(), first.fingerprint());
+    assert_eq!(last.fingerprint, first.fingerprint);
     let group = &last.train[0];
     assert_eq!((group.inputs[0].1.size(), group.inputs[0].1.kind()), (vec![6, 3, 5, 7], Kind::Uint8));
     // np.arange % 251: row 2, y 3, x 4, channel 1 is number 2 * 105 + 3 * 21 + 4 * 3 + 1.

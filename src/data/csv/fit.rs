@@ -2,6 +2,7 @@
 
 use super::inputs::Input;
 use super::table::Table;
+use crate::data::fingerprint::{Digest, Place};
 use crate::data::{Column, Features};
 use crate::error::{Mistake, first_line};
 use crate::tasks::{Form, NO_CLASS, Standardization, Target, Task};
@@ -36,8 +37,31 @@ impl Loaded {
         self.table.levels[column].iter().zip(held).filter_map(|(level, held)| held.then_some(level))
     }
 
+    /// All rows of a table without labels, as the first split.
+    pub fn whole(table: Table) -> Self {
+        let rows = [(0..table.rows).collect(), vec![], vec![]];
+        Self { table, labels: HashMap::new(), weight: None, rows }
+    }
+
+    /// The text of a category.
+    pub fn text(&self, column: usize, row: usize) -> &str {
+        &self.table.levels[column][self.table.columns[column][row] as usize]
+    }
+
     fn weight(&self, row: usize) -> f64 {
         self.weight.map_or(1.0, |column| self.table.columns[column][row])
+    }
+
+    /// Adds the inputs of a split, as the file has them, to a fingerprint.
+    pub(in crate::data::csv) fn digest(&self, inputs: &[Input], split: usize, place: Place, digest: &mut Digest) {
+        let rows = &self.rows[split];
+        for (index, input) in inputs.iter().enumerate() {
+            if input.categorical {
+                digest.texts(place, &input.name, rows.len(), |row| self.text(index, rows[row]));
+            } else {
+                digest.numbers(place, &input.name, rows.len(), |row| self.table.columns[index][rows[row]]);
+            }
+        }
     }
 }
 
@@ -153,7 +177,7 @@ pub(super) fn inputs(features: &Features, table: &Table, rows: &[usize], precisi
     Ok(matrix)
 }
 
-/// The labels of some rows.
+/// The labels of some rows in their own unit and in double precision; standardized they fit `precision`.
 pub(in crate::data) fn target(
     index: usize,
     task: &Task,
@@ -175,22 +199,20 @@ pub(in crate::data) fn target(
             if label.is_nan() || weight == 0.0 {
                 complete = false;
             } else {
-                values[at * width + offset] = (label - mean) / scale;
+                check_range(&[(label - mean) / scale], precision, &file.table, name)?;
+                values[at * width + offset] = label;
                 weights[at * width + offset] = weight;
             }
         }
-        check_range(&values, precision, &file.table, name)?;
     }
     let values = match task.form {
         Form::Classes(_) => {
             let class = |(value, weight): (&f64, &f64)| if *weight > 0.0 { *value as i64 } else { NO_CLASS };
             Tensor::from_slice(&values.iter().zip(&weights).map(class).collect::<Vec<_>>()) // [N]
         }
-        Form::Binary(_) | Form::Real(_) => {
-            Tensor::from_slice(&values).view([rows.len() as i64, width as i64]).to_kind(precision)
-        }
+        Form::Binary(_) | Form::Real(_) => Tensor::from_slice(&values).view([rows.len() as i64, width as i64]),
     };
-    let weights = (!complete).then(|| Tensor::from_slice(&weights).view(values.size().as_slice()).to_kind(precision));
+    let weights = (!complete).then(|| Tensor::from_slice(&weights).view(values.size().as_slice()));
     Ok(Target { values, weights })
 }
 

@@ -77,6 +77,25 @@ pub(super) fn fitted(features: &Features) -> Vec<Input> {
     features.columns.iter().map(input).collect()
 }
 
+/// Whether the experiment's inputs are the columns that a model reads, in any order.
+///
+/// # Errors
+/// One of the two has a column more; the first is named.
+pub(super) fn same_columns(model: &[Input], own: &[Input]) -> Result<(), BadSetting> {
+    let lacks = |inputs: &[Input], of: &[Input]| {
+        let strange = of.iter().find(|input| !inputs.iter().any(|other| other.name == input.name));
+        strange.map(|input| input.name.clone())
+    };
+    let what = match (lacks(own, model), lacks(model, own)) {
+        (Some(name), _) => format!("leaves out \"{name}\", which the model reads"),
+        (None, Some(name)) => format!("has \"{name}\", which the model does not read"),
+        (None, None) => return Ok(()),
+    };
+    Err(BadSetting::new("data.inputs", what).remedy(
+        "name the columns that the model was trained on; one that a new model must not read goes into `exclude`",
+    ))
+}
+
 /// The columns that can be no inputs, each with the reason.
 fn kept_out<'a>(settings: &'a Csv, tasks: &'a [Task]) -> Vec<(&'a str, String)> {
     let targets = tasks.iter().flat_map(|task| {

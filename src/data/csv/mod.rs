@@ -1,5 +1,6 @@
 //! Rows from tables: `.csv`, `.tsv`, either also as `.gz`, and `.parquet`.
 
+mod columns;
 pub(super) mod fit;
 mod inputs;
 mod parquet;
@@ -8,9 +9,10 @@ pub(super) mod table;
 #[cfg(test)]
 mod tests;
 
+pub use columns::{ColumnFacts, Content, Unseen, UnseenPolicy};
 pub use split::{Files, Fractions, Part};
 
-use super::{Data, Dataset, Features, Group, Request, Source};
+use super::{Data, Dataset, Features, Group, Raw, Request, Source};
 use crate::error::{BadSetting, Mistake};
 use crate::tasks::{Form, Standardization, Task};
 use anyhow::Result;
@@ -69,6 +71,10 @@ pub struct Csv {
     /// What an empty cell of a numeric input is.
     #[serde(default)]
     pub missing: Missing,
+    /// What a category that no training row holds is, in any other row: `warn` tells count, share and examples and takes it as
+    /// unknown, `error` refuses it.
+    #[serde(default)]
+    pub unseen: UnseenPolicy,
     /// The column of row weights, numbers of 0 or above: every loss and metric counts a row so many times.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
@@ -97,29 +103,49 @@ impl Source for Csv {
         let (inputs, files) = self.read(&plan, request)?;
         let train: Vec<&Loaded> = files.iter().filter(|file| !file.rows[0].is_empty()).collect();
         let features = match request.fitted {
-            Some((features, _)) => features.clone(),
+            Some(fitted) => fitted.features.clone(),
             None => fit::features(&inputs, &train, self.standardize, request.indices)?,
         };
-        let [Some(train_pieces), _, _] = &plan.splits else { unreachable!("a plan has a training split") };
-        let standardizations = match request.fitted {
-            Some((_, standardizations)) => standardizations.to_vec(),
-            None => standardizations(tasks, train_pieces, &files)?,
+        // A model that is measured has seen its training rows; one that goes on training may meet others.
+        let first = usize::from(request.fitted.is_none_or(|fitted| !fitted.all_inputs));
+        let columns = columns::look(&inputs, &features, &files, first);
+        if request.fitted.is_none() {
+            columns::check(&inputs, &columns, &files)?;
+        }
+        let file_of = |split: &str| {
+            let split = SPLITS.iter().position(|name| *name == split).unwrap_or(0);
+            let file = files.iter().find(|file| !file.rows[split].is_empty()).unwrap_or(&files[0]);
+            file.table.path.clone()
         };
+        columns::tell_unseen(&columns, self.unseen, request.fitted.is_some(), file_of)?;
+        let [Some(train_pieces), _, _] = &plan.splits else { unreachable!("a plan has a training split") };
+        let standardizations = request.standardizations(|| standardizations(tasks, train_pieces, &files))?;
         let build = |split: usize| {
             let pieces = plan.splits[split].as_ref();
             pieces.map(|pieces| groups(split, pieces, &files, &features, &standardizations, request)).transpose()
         };
         let train = build(0)?.expect("a plan has a training split");
         check_labelled(&train, train_pieces, &files, tasks)?;
-        Ok(Dataset {
-            train,
-            validation: build(1)?,
-            test: build(2)?,
-            features,
-            standardizations,
-            precision: request.precision,
-            augmentation: None,
-        })
+        let (validation, test) = (build(1)?, build(2)?);
+        let (augmentation, own_inputs) = (None, plan.own);
+        let raw = Raw { train, validation, test, features, standardizations, augmentation, own_inputs };
+        let mut digest = raw.digest(|group| group.rows() as usize * inputs.len());
+        raw.each_group(request, |place, _| {
+            let split = SPLITS.iter().position(|name| *name == place.split).expect("one of the splits");
+            let piece = &plan.splits[split].as_ref().expect("it was built")[place.group];
+            files[piece.file].digest(&inputs, split, place, &mut digest);
+        });
+        Ok(Dataset { columns, ..raw.finish_with(digest, request) })
+    }
+
+    fn draw_seed(&self, seed: u64) -> Option<u64> {
+        let files = [&self.train, &self.validation, &self.test];
+        let cut = self.fractions.is_some() || files.into_iter().flatten().any(Files::has_cut);
+        cut.then(|| self.split_seed.unwrap_or(seed))
+    }
+
+    fn deals_all(&self) -> bool {
+        split::deals_all(self)
     }
 
     fn absolute(&self, folder: &Path) -> Data {
@@ -141,7 +167,13 @@ impl Csv {
         let opened = plan.files.iter().map(|file| Opened::new(&file.path)).collect::<Result<Vec<_>>>()?;
         let first = plan.splits[0].as_ref().expect("a plan has a training split")[0].file;
         let inputs = match request.fitted {
-            Some((features, _)) => inputs::fitted(features),
+            Some(fitted) => {
+                let inputs = inputs::fitted(&fitted.features);
+                if fitted.all_inputs {
+                    inputs::same_columns(&inputs, &inputs::choose(self, &opened, first, request.tasks)?)?;
+                }
+                inputs
+            }
             None => inputs::choose(self, &opened, first, request.tasks)?,
         };
         let wanted: Vec<_> = plan.files.iter().map(|file| self.wanted(&inputs, &file.tasks, request.tasks)).collect();
@@ -151,7 +183,7 @@ impl Csv {
         let mut files = Vec::new();
         for ((file, used), (wanted, labels)) in opened.into_iter().zip(&plan.files).zip(wanted) {
             let table = file.read(&wanted)?;
-            let rows = used.cut(table.rows, self.split_seed.unwrap_or(request.seed));
+            let rows = used.cut(table.rows, request.draw_seed(self.split_seed));
             for split in used.splits() {
                 if rows[split].is_empty() {
                     let what = format!("has {} rows: its fraction for {} is none", table.rows, SPLITS[split]);
@@ -270,6 +302,14 @@ fn check_labelled(train: &[Group], pieces: &[Piece], files: &[Loaded], tasks: &[
 /// # Errors
 /// A file that cannot be read, a column that it lacks, a cell that is not what its column needs.
 pub fn read_inputs(path: &Path, features: Option<&Features>, precision: Kind) -> Result<(Tensor, Vec<String>)> {
+    if features.is_some_and(|features| features.columns.is_empty()) {
+        return Err(Mistake::new(
+            path.display(),
+            "is a table, and the model was trained on data without named columns",
+        )
+        .remedy("measure such a model with `polytask evaluate`")
+        .into());
+    }
     let opened = Opened::new(path)?;
     let raw = |name: &String| super::Column::Numeric { name: name.clone(), mean: 0.0, scale: 1.0, missing: None };
     let features = match features {
@@ -279,7 +319,10 @@ pub fn read_inputs(path: &Path, features: Option<&Features>, precision: Kind) ->
     let inputs = inputs::fitted(&features);
     let wanted: Vec<Wanted> = inputs.iter().map(Input::wanted).collect();
     let table = opened.read(&wanted)?;
-    let rows: Vec<usize> = (0..table.rows).collect();
-    let matrix = fit::inputs(&features, &table, &rows, precision)?;
+    let file = Loaded::whole(table);
+    let mut columns = columns::look(&inputs, &features, std::slice::from_ref(&file), 0);
+    columns.iter_mut().flat_map(|column| &mut column.unseen).for_each(|unseen| unseen.split = "input".into());
+    columns::tell_unseen(&columns, UnseenPolicy::Warn, true, |_| path.to_path_buf())?;
+    let matrix = fit::inputs(&features, &file.table, &file.rows[0], precision)?;
     Ok((matrix, inputs.into_iter().map(|input| input.name).collect()))
 }

@@ -73,14 +73,7 @@ mod tests {
         let task = "{name: y, loss: {name: binary_cross_entropy}}";
         let task: Task = serde_yaml::from_str::<TaskSettings>(task).expect("a task").checked().expect("fits");
         let tasks = [task];
-        let request = Request {
-            tasks: &tasks,
-            seed: 1,
-            precision: tch::Kind::Float,
-            folder: folder.path(),
-            fitted: None,
-            indices: false,
-        };
+        let request = Request::new(&tasks, 1, tch::Kind::Float, folder.path());
         let text = "{name: csv, train: rows.parquet, categorical: [c], standardize: false}";
         serde_yaml::from_str::<Data>(text).expect("settings").load(&request)
     }

@@ -123,7 +123,7 @@ impl Files {
         }
     }
 
-    fn has_cut(&self) -> bool {
+    pub(super) fn has_cut(&self) -> bool {
         match self {
             Files::Shared(part) => part.fraction().is_some(),
             Files::PerTask(parts) => parts.values().any(|part| part.fraction().is_some()),
@@ -174,6 +174,8 @@ pub(in crate::data) struct FileUse {
 /// All files, and the pieces of each split.
 #[derive(Debug)]
 pub(in crate::data) struct Plan {
+    /// Whether each task has files of its own.
+    pub own: bool,
     pub files: Vec<FileUse>,
     pub splits: [Option<Vec<Piece>>; 3],
 }
@@ -181,9 +183,9 @@ pub(in crate::data) struct Plan {
 impl Plan {
     /// Sorts the section's settings into files and pieces; paths start at `folder`.
     pub fn new(settings: &Csv, tasks: &[Task], folder: &Path) -> Result<Self, BadSetting> {
-        let mut plan = Plan { files: Vec::new(), splits: [None, None, None] };
         let splits = named_splits(settings)?;
         let own = matches!(splits[0], Some(Files::PerTask(_)));
+        let mut plan = Plan { own, files: Vec::new(), splits: [None, None, None] };
         for (split, files) in splits.into_iter().enumerate() {
             let setting = format!("data.{}", if settings.file.is_some() { "file" } else { SPLITS[split] });
             let pieces = match files {
@@ -284,6 +286,27 @@ impl FileUse {
             }
         })
     }
+}
+
+/// Whether the shares of every file that is cut sum to 1.
+pub(super) fn deals_all(settings: &Csv) -> bool {
+    let Ok(splits) = named_splits(settings) else { return false };
+    let mut shares: BTreeMap<PathBuf, f64> = BTreeMap::new();
+    for files in splits.into_iter().flatten() {
+        let parts: Vec<Part> = match files {
+            Files::Shared(part) => vec![part],
+            Files::PerTask(parts) => parts.into_values().collect(),
+        };
+        // Tasks that read the same share of one file read the same rows.
+        let mut seen = Vec::new();
+        for part in parts.into_iter().filter(|part| part.fraction().is_some()) {
+            if !seen.contains(&part.file().to_path_buf()) {
+                seen.push(part.file().to_path_buf());
+                *shares.entry(part.file().to_path_buf()).or_default() += part.fraction().unwrap_or(1.0);
+            }
+        }
+    }
+    shares.values().all(|sum| (sum - 1.0).abs() < 1e-9)
 }
 
 /// The files of each split, however they were written.

@@ -8,7 +8,7 @@ pub(super) use read::{family, idx, images};
 
 use super::held_out::{HeldOut, hold_out};
 use super::labels::{Labels, check_labelled};
-use super::{Augmentation, Data, Dataset, Features, Group, Request, Source};
+use super::{Augmentation, Data, Dataset, Features, Group, Raw, Request, Source};
 use crate::error::{BadSetting, Mistake, nearest};
 use crate::tasks::{Form, Target};
 use anyhow::Result;
@@ -74,7 +74,7 @@ impl Source for Idx {
         if first + second >= rows {
             return Err(BadSetting::new("data", format!("the shares leave none of {rows} training rows")).into());
         }
-        let (kept, held) = hold_out(rows, first + second, "idx.split", self.split_seed.unwrap_or(request.seed));
+        let (kept, held) = hold_out(rows, first + second, "idx.split", request.draw_seed(self.split_seed));
         let own = |held_out: &Option<HeldOut<IdxRows>>, key: &str, rows: &[i64]| match held_out {
             None => Ok(None),
             Some(HeldOut::Share(_)) => Ok(Some(vec![all.gather(&Tensor::from_slice(rows))])),
@@ -91,15 +91,19 @@ impl Source for Idx {
         }
         let images = &train.inputs[0].1;
         let pixels = request.pixels(self.standardize, images);
-        Ok(Dataset {
-            train: vec![train],
-            validation,
-            test,
-            features: Features { columns: vec![], pixels: Some(pixels) },
-            standardizations: request.tasks.iter().map(|_| None).collect(),
-            precision: request.precision,
-            augmentation,
-        })
+        let features = Features { columns: vec![], pixels: Some(pixels) };
+        let standardizations = request.tasks.iter().map(|_| None).collect();
+        Ok(Raw { train: vec![train], validation, test, features, standardizations, augmentation, own_inputs: false }
+            .finish(request))
+    }
+
+    fn draw_seed(&self, seed: u64) -> Option<u64> {
+        let shares = [&self.validation, &self.test].map(|held| matches!(held, Some(HeldOut::Share(_))));
+        shares.contains(&true).then(|| self.split_seed.unwrap_or(seed))
+    }
+
+    fn deals_all(&self) -> bool {
+        true
     }
 
     fn absolute(&self, folder: &Path) -> Data {

@@ -44,7 +44,7 @@ fn folder() -> tempfile::TempDir {
 
 fn load(text: &str, folder: &Path) -> Result<Dataset> {
     let tasks = tasks();
-    let request = Request { tasks: &tasks, seed: 1, precision: Kind::Float, folder, fitted: None, indices: false };
+    let request = Request::new(&tasks, 1, Kind::Float, folder);
     serde_yaml::from_str::<Data>(&format!("{{name: idx, {text}}}"))?.load(&request)
 }
 

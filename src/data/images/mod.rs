@@ -10,7 +10,9 @@ use super::csv::fit::{self, Loaded};
 use super::csv::split::{Plan, SPLITS};
 use super::csv::table::{Opened, Role, Wanted};
 use super::labels::{Labels, check_labelled};
-use super::{Augmentation, Csv, Data, Dataset, Features, Files, Fractions, Group, Missing, Request, Source};
+use super::{
+    Augmentation, Csv, Data, Dataset, Features, Files, Fractions, Group, Missing, Raw, Request, Source, UnseenPolicy,
+};
 use crate::error::{BadSetting, Mistake};
 use crate::tasks::{Standardization, Target, Task};
 use anyhow::Result;
@@ -108,16 +110,13 @@ impl Source for Images {
         let maps = self.maps(&plan, request)?;
         let tables = self.tables(&plan, &maps, request)?;
         let train = plan.splits[0].as_ref().expect("a plan has a training split");
-        let standardizations = match request.fitted {
-            Some((_, standardizations)) => standardizations.to_vec(),
-            None => {
-                let of = |(index, task): (usize, &Task)| match train.iter().find(|piece| piece.tasks.contains(&index)) {
-                    Some(piece) if !maps[index] => fit::standardization(index, task, &tables[piece.file].rows),
-                    _ => Ok(None),
-                };
-                request.tasks.iter().enumerate().map(of).collect::<Result<Vec<_>, _>>()?
-            }
-        };
+        let standardizations = request.standardizations(|| {
+            let of = |(index, task): (usize, &Task)| match train.iter().find(|piece| piece.tasks.contains(&index)) {
+                Some(piece) if !maps[index] => fit::standardization(index, task, &tables[piece.file].rows),
+                _ => Ok(None),
+            };
+            request.tasks.iter().enumerate().map(of).collect::<Result<Vec<_>, _>>()
+        })?;
         let size = match self.size {
             Some(size) => size,
             None => {
@@ -141,15 +140,18 @@ impl Source for Images {
             }
         }
         let pixels = request.pixels(self.standardize, &train[0].inputs[0].1);
-        Ok(Dataset {
-            train,
-            validation: build(1)?,
-            test: build(2)?,
-            features: Features { columns: vec![], pixels: Some(pixels) },
-            standardizations,
-            precision: request.precision,
-            augmentation,
-        })
+        let (validation, test) = (build(1)?, build(2)?);
+        let features = Features { columns: vec![], pixels: Some(pixels) };
+        Ok(Raw { train, validation, test, features, standardizations, augmentation, own_inputs: plan.own }
+            .finish(request))
+    }
+
+    fn draw_seed(&self, seed: u64) -> Option<u64> {
+        self.as_csv().draw_seed(seed)
+    }
+
+    fn deals_all(&self) -> bool {
+        self.as_csv().deals_all()
     }
 
     fn absolute(&self, folder: &Path) -> Data {
@@ -199,6 +201,7 @@ impl Images {
             categorical: vec![],
             standardize: false,
             missing: Missing::Error,
+            unseen: UnseenPolicy::default(),
             weight: self.weight.clone(),
         }
     }
@@ -249,7 +252,7 @@ impl Images {
             }
             wanted.extend(self.weight.iter().map(|name| Wanted { name, role: Role::Weight }));
             let table = Opened::new(&used.path)?.read(&wanted)?;
-            let rows = used.cut(table.rows, self.split_seed.unwrap_or(request.seed));
+            let rows = used.cut(table.rows, request.draw_seed(self.split_seed));
             for split in used.splits() {
                 if rows[split].is_empty() {
                     let what = format!("has {} rows: its fraction for {} is none", table.rows, SPLITS[split]);

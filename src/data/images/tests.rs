@@ -13,8 +13,7 @@ fn load(text: &str, table: &str, tasks: &[&str]) -> Result<Dataset> {
     fs::write(folder.path().join("rows.csv"), table).expect("written");
     let task = |text: &&str| serde_yaml::from_str::<TaskSettings>(text).expect("a task").checked().expect("fits");
     let tasks: Vec<Task> = tasks.iter().map(task).collect();
-    let request =
-        Request { tasks: &tasks, seed: 1, precision: Kind::Float, folder: folder.path(), fitted: None, indices: false };
+    let request = Request::new(&tasks, 1, Kind::Float, folder.path());
     let text = format!("{{name: images, folder: {}, {text}}}", fixtures().display());
     serde_yaml::from_str::<Data>(&text)?.load(&request)
 }

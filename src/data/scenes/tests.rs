@@ -1,6 +1,7 @@
 //! What the labels of a scene promise each other, and that the bytes stay.
 
 use super::*;
+use crate::data::Fitted;
 use crate::tasks::{Form, LossKind};
 use sha2::{Digest, Sha256};
 
@@ -32,8 +33,7 @@ fn small() -> Scenes {
 }
 
 fn load(scenes: &Scenes, tasks: &[Task]) -> Result<Dataset> {
-    let request =
-        Request { tasks, seed: 1, precision: Kind::Float, folder: Path::new("."), fitted: None, indices: false };
+    let request = Request::new(tasks, 1, Kind::Float, Path::new("."));
     scenes.load(&request)
 }
 
@@ -175,14 +175,12 @@ fn standardised_depth_has_mean_0_and_deviation_1() {
     let back = data.standardizations[0].as_ref().unwrap().undo(&data.validation.unwrap()[0].targets[0].values);
     let apart = back - &plain.validation.unwrap()[0].targets[0].values;
     assert!(apart.abs().max().double_value(&[]) < 1e-5, "validation is standardised by the training labels");
-    let request = Request {
-        tasks: &wanted,
-        seed: 1,
-        precision: Kind::Float,
-        folder: Path::new("."),
-        fitted: Some((&data.features, &[Some(Standardization { mean: vec![0.0], scale: vec![1.0] })])),
-        indices: false,
+    let fitted = Fitted {
+        features: data.features.clone(),
+        standardizations: vec![Some(Some(Standardization { mean: vec![0.0], scale: vec![1.0] }))],
+        all_inputs: false,
     };
+    let request = Request { fitted: Some(&fitted), ..Request::new(&wanted, 1, Kind::Float, Path::new(".")) };
     assert_eq!(small().load(&request).unwrap().train[0].targets[0].values, plain.train[0].targets[0].values);
 }
 

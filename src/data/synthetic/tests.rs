@@ -1,7 +1,9 @@
 //! What the drawn data promise.
 
 use super::*;
+use crate::data::Fitted;
 use crate::tasks::LossKind;
+use tch::Kind;
 
 fn task(yaml: &str, columns: i64) -> Task {
     let loss: LossKind = serde_yaml::from_str(yaml).unwrap();
@@ -28,7 +30,7 @@ fn every_form() -> Vec<Task> {
 }
 
 fn request(tasks: &[Task], seed: u64, precision: Kind) -> Request<'_> {
-    Request { tasks, seed, precision, folder: Path::new(""), fitted: None, indices: false }
+    Request::new(tasks, seed, precision, Path::new(""))
 }
 
 fn load(settings: &Synthetic, tasks: &[Task]) -> Dataset {
@@ -227,8 +229,13 @@ fn a_models_statistics_take_the_place_of_the_datas() {
     let column = |name: &str| Column::Numeric { name: name.into(), mean: 1.0, scale: 2.0, missing: None };
     let features = Features { columns: vec![column("x0"), column("x1")], pixels: None };
     let standardizations = [Some(Standardization { mean: vec![3.0], scale: vec![0.5] })];
-    let fitted = Request { fitted: Some((&features, &standardizations)), ..request(&tasks, 1, Kind::Double) };
-    let data = of(&fitted).unwrap();
+    let known = |features: &Features| Fitted {
+        features: features.clone(),
+        standardizations: standardizations.iter().cloned().map(Some).collect(),
+        all_inputs: false,
+    };
+    let fitted = known(&features);
+    let data = of(&Request { fitted: Some(&fitted), ..request(&tasks, 1, Kind::Double) }).unwrap();
     assert_eq!((&data.features, &data.standardizations[..]), (&features, &standardizations[..]));
     let x = (&own.train[0].inputs[0].1 - 1.0) / 2.0;
     assert_eq!(data.train[0].inputs[0].1, x);
@@ -237,11 +244,12 @@ fn a_models_statistics_take_the_place_of_the_datas() {
     assert!(distance < 1e-12);
 
     let other = Features { columns: vec![column("age")], pixels: None };
-    let wrong = Request { fitted: Some((&other, &standardizations)), ..request(&tasks, 1, Kind::Double) };
-    let error = of(&wrong).unwrap_err().to_string();
+    let other = known(&other);
+    let error = of(&Request { fitted: Some(&other), ..request(&tasks, 1, Kind::Double) }).unwrap_err().to_string();
     assert!(error.contains("the model reads age; the data has x0, x1"), "{error}");
-    let wrong = Request { fitted: Some((&features, &[])), ..request(&tasks, 1, Kind::Double) };
-    assert!(of(&wrong).unwrap_err().to_string().contains("the model has 0 tasks, the experiment 1"));
+    let unknown = Fitted { standardizations: vec![None], ..known(&features) };
+    let data = of(&Request { fitted: Some(&unknown), ..request(&tasks, 1, Kind::Double) }).unwrap();
+    assert_eq!(data.standardizations, own.standardizations, "a task that the model does not know is fitted");
 }
 
 #[test]

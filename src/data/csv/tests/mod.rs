@@ -3,7 +3,7 @@
 mod mistakes;
 mod splits;
 
-use crate::data::{Column, Data, Dataset, Features, Request, read_inputs};
+use crate::data::{Column, Data, Dataset, Features, Fitted, Request, read_inputs};
 use crate::error::{BadSetting, Mistake};
 use crate::tasks::{Form, NO_CLASS, Standardization, Target, Task};
 use flate2::{Compression, write::GzEncoder};
@@ -34,7 +34,7 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 }
 
 fn request<'a>(tasks: &'a [Task], folder: &'a Path) -> Request<'a> {
-    Request { tasks, seed: 7, precision: Kind::Double, folder, fitted: None, indices: false }
+    Request::new(tasks, 7, Kind::Double, folder)
 }
 
 /// Loads the section `{name: csv, SETTINGS}`.
@@ -184,7 +184,8 @@ fn categories_are_indices_from_one_on_where_a_backbone_reads_them_and_unseen_one
     assert_eq!(serde_json::from_str::<Features>(&text).unwrap(), data.features);
     let old: Column = serde_json::from_str(r#"{"kind": "categorical", "name": "c", "levels": ["red"]}"#).unwrap();
     assert_eq!(old, Column::Categorical { name: "c".into(), levels: vec!["red".into()], indices: false });
-    let fitted = Request { fitted: Some((&data.features, &[None])), ..request(&tasks, folder.path()) };
+    let fitted = Fitted { features: data.features.clone(), standardizations: vec![Some(None)], all_inputs: false };
+    let fitted = Request { fitted: Some(&fitted), ..request(&tasks, folder.path()) };
     assert_eq!(x(load(settings, &fitted).unwrap().test.as_ref().unwrap()), [0., 5., 3., 6.]);
 }
 
@@ -338,7 +339,9 @@ fn a_fitted_model_brings_its_own_statistics() {
     };
     let standardizations = [Some(Standardization { mean: vec![8.0], scale: vec![4.0] })];
     let tasks = [task("y", Form::Real(1))];
-    let fitted = Some((&features, &standardizations[..]));
+    let known = standardizations.iter().cloned().map(Some).collect();
+    let fitted = Fitted { features: features.clone(), standardizations: known, all_inputs: false };
+    let fitted = Some(&fitted);
     let data = load("train: a.csv, inputs: [extra]", &Request { fitted, ..request(&tasks, folder.path()) }).unwrap();
     assert_eq!(x(&data.train), [2.0, 1.0, 3.0, 0.0]);
     assert_eq!(numbers(&data.train[0].targets[0].values), [0.0, 0.5]);

@@ -93,7 +93,7 @@ fn absolute_paths_survive_a_round_trip_through_yaml() {
     let data: Data = serde_yaml::from_str(yaml).unwrap();
     let written = serde_yaml::to_value(data.absolute(Path::new("/home/me"))).unwrap();
     let expected = "{name: csv, train: {a: /home/me/x/a.csv, b: /data/b.csv}, \
-                    test: {a: {file: /home/me/x/a.csv, fraction: 0.5}, b: /home/me/b.csv}, standardize: true, missing: error}";
+                    test: {a: {file: /home/me/x/a.csv, fraction: 0.5}, b: /home/me/b.csv}, standardize: true, missing: error, unseen: warn}";
     assert_eq!(written, serde_yaml::from_str::<serde_yaml::Value>(expected).unwrap());
     serde_yaml::from_value::<Data>(written).unwrap();
     let whole: Data = serde_yaml::from_str("{name: csv, file: a.csv, fractions: {train: 0.5}}").unwrap();
