@@ -108,6 +108,7 @@ fn escaped(text: &str) -> String {
             '−' => out += "$-$",
             '†' => out += "$\\dagger$",
             '‡' => out += "$\\ddagger$",
+            '§' => out += "\\S{}",
             '²' => out += "$^2$",
             '<' => out += "$<$",
             '>' => out += "$>$",

@@ -20,12 +20,16 @@ pub struct Runs {
     /// The arm that every other is tested against (default: that of the sweep, or `sum`)
     #[arg(long, value_name = "ARM")]
     reference: Option<String>,
+    /// Compare runs on different rows too, and mark them
+    #[arg(long)]
+    across_data: bool,
 }
 
 impl Runs {
     /// Reads the runs back from their folders.
     pub fn collect(&self) -> Result<Collection> {
         let mut collection = collect(&self.runs)?;
+        collection.check_rows(self.across_data)?;
         let names: Vec<String> = collection.arms.iter().map(|arm| arm.name.clone()).collect();
         for (flag, name) in [("--baseline", &self.baseline), ("--reference", &self.reference)] {
             if let Some(name) = name.as_ref().filter(|name| !names.contains(name)) {

@@ -5,7 +5,7 @@ use super::words::{name_command, say};
 use super::{FAILURE, SUCCESS};
 use crate::error::{Mistake, note};
 use crate::libtorch::DeviceChoice;
-use crate::sweep::{Opened, Options, Outcome, Shard, run, slots, work};
+use crate::sweep::{Opened, Options, Outcome, Shard, check_rows, run, slots, work};
 use crate::yaml::Override;
 use anyhow::Result;
 use clap::Args;
@@ -24,6 +24,9 @@ pub struct Spread {
     /// A device that takes runs: cpu, cuda:0, cuda:1, …; may be repeated (default: that of the experiment)
     #[arg(long, value_name = "DEVICE")]
     device: Vec<DeviceChoice>,
+    /// Train on although the data is not what the finished runs read
+    #[arg(long)]
+    pub across_data: bool,
     /// No progress on stderr
     #[arg(long, short)]
     quiet: bool,
@@ -34,6 +37,7 @@ impl Spread {
     pub fn train(&self, sweep: &Opened, shard: Shard) -> Result<Outcome> {
         let slots = slots(sweep, &self.device, self.jobs)?;
         let interrupt = interrupt()?;
+        check_rows(sweep, self.across_data)?;
         sweep.store()?;
         let outcome = run(sweep, &Options { slots, shard, quiet: self.quiet }, &interrupt)?;
         if outcome.interrupted {

@@ -1,7 +1,9 @@
 //! Runs read back from their folders: which arms there are, and what became of each run.
 
+use crate::data::Identity;
 use crate::error::Mistake;
 use crate::files;
+use crate::metadata::Budget;
 use crate::sweep::{self, Failure, Opened, SelectBy, State};
 use anyhow::{Context, Result};
 use rayon::prelude::*;
@@ -43,6 +45,12 @@ pub struct RunSummary {
     pub device: Option<String>,
     /// Of the experiment's folder.
     pub git_commit: Option<String>,
+    /// Which rows it read; none of what Polytask 0.1 wrote.
+    #[serde(default)]
+    pub data: Option<Identity>,
+    /// Updates made and rows read by them; none of what Polytask 0.1 wrote.
+    #[serde(default)]
+    pub budget: Option<Budget>,
 }
 
 /// `summary.json`: what chose the weights.
@@ -125,6 +133,8 @@ pub struct CollectedArm {
     pub name: String,
     /// Whether it is the control arm of constant weights.
     pub control: bool,
+    /// Whether its runs read other rows than those of other arms.
+    pub other_rows: bool,
     /// In the order of the sweep.
     pub trials: Vec<Trial>,
 }
@@ -232,7 +242,7 @@ fn of_folder(folder: &Path) -> Result<Collection> {
 
 /// The runs that a sweep's YAML names, and what became of each.
 fn of_sweep(folder: &Path) -> Result<Collection> {
-    let Opened { settings, plan, .. } = Opened::open(folder)?;
+    let Opened { settings, plan, .. } = Opened::look(folder)?;
     let cells: Vec<sweep::Cell> = plan.cells().collect();
     let read = cells.par_iter().map(|cell| {
         let folder = plan.folder(folder, *cell);
@@ -248,6 +258,7 @@ fn of_sweep(folder: &Path) -> Result<Collection> {
     let arm = |arm: &sweep::Arm| CollectedArm {
         name: arm.name.clone(),
         control: arm.control,
+        other_rows: false,
         trials: arm.trials.iter().map(empty).collect(),
     };
     let mut arms: Vec<CollectedArm> = plan.arms.iter().map(arm).collect();
@@ -314,6 +325,7 @@ fn of_runs(folder: &Path) -> Result<Collection> {
     let read = folders.par_iter().map(|folder| Ok((folder.clone(), entry(folder)?)));
     let entries = read.collect::<Result<Vec<_>>>()?;
     let (mut name, mut seeds, mut arms) = (String::new(), Vec::new(), Vec::<CollectedArm>::new());
+    let mut notes = Vec::new();
     for (folder, entry) in entries {
         let parent = folder.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
         let (group, seed) = match &entry {
@@ -323,7 +335,10 @@ fn of_runs(folder: &Path) -> Result<Collection> {
             }
             _ => {
                 let own = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let Some(seed) = own.strip_prefix("seed").and_then(|seed| seed.parse().ok()) else { continue };
+                let Some(seed) = own.strip_prefix("seed").and_then(|seed| seed.parse().ok()) else {
+                    notes.push(format!("{}: has not finished and is left out", folder.display()));
+                    continue;
+                };
                 (parent, seed)
             }
         };
@@ -331,7 +346,7 @@ fn of_runs(folder: &Path) -> Result<Collection> {
         let arm = place(
             &mut arms,
             |it| it.name == arm,
-            || CollectedArm { name: arm.clone(), control: false, trials: vec![] },
+            || CollectedArm { name: arm.clone(), control: false, other_rows: false, trials: vec![] },
         );
         let new = || Trial { label: label.clone(), weights: None, folders: BTreeMap::new(), runs: BTreeMap::new() };
         let trial = place(&mut arm.trials, |it| it.label == label, new);
@@ -347,7 +362,7 @@ fn of_runs(folder: &Path) -> Result<Collection> {
             .into());
     }
     let sources = vec![folder.to_path_buf()];
-    Ok(Collection { name, sources, arms, seeds, baseline: None, reference: None, select: None, notes: vec![] })
+    Ok(Collection { name, sources, arms, seeds, baseline: None, reference: None, select: None, notes })
 }
 
 /// The entry that is there, or a new one behind the others.

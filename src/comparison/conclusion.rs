@@ -90,6 +90,25 @@ fn against_best(comparison: &Comparison) -> Option<String> {
     })
 }
 
+/// Arms that trained for more or less than others.
+fn budgets(comparison: &Comparison) -> Option<String> {
+    let mut rows: Vec<(&Row, f64)> = comparison.rows.iter().filter_map(|row| Some((row, row.steps?))).collect();
+    rows.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let ((least, few), (most, many)) = (rows.first()?, rows.last()?);
+    if *many <= few * 1.001 {
+        return None;
+    }
+    let told = |row: &Row, updates: f64| {
+        let rows = row.rows_read.map_or(String::new(), |rows| format!(" ({rows:.0} rows)"));
+        format!("{updates:.0} updates{rows} of {}", row.name)
+    };
+    Some(format!(
+        "Budgets differ: from {} to {} on average (other limits, early stops, or methods that read several batches a step).",
+        told(least, *few),
+        told(most, *many)
+    ))
+}
+
 /// How the constant weights do, at equal budget and with all of theirs.
 fn control(comparison: &Comparison) -> Option<String> {
     let find = |budget: Budget| comparison.rows.iter().find(|row| row.control && row.budget == budget);
@@ -162,11 +181,6 @@ pub fn notes(comparison: &Comparison) -> Vec<String> {
     } else if comparison.score.name != "delta_m" {
         notes.push("Δm and Δp are left out: a value of the baseline is zero or missing.".into());
     }
-    let steps: Vec<f64> = comparison.rows.iter().filter_map(|row| row.steps).collect();
-    let (least, most) =
-        (steps.iter().copied().fold(f64::INFINITY, f64::min), steps.iter().copied().fold(0.0, f64::max));
-    if most > least * 1.001 {
-        notes.push(format!("Arms trained for different numbers of updates, {least:.0} to {most:.0} on average (early stops, or methods that read several batches a step)."));
-    }
+    notes.extend(budgets(comparison));
     notes
 }

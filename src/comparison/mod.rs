@@ -7,6 +7,7 @@ mod conclusion;
 mod front;
 mod measures;
 mod rows;
+mod same_rows;
 mod select;
 mod tables;
 mod verdicts;

@@ -71,6 +71,8 @@ pub struct Row {
     pub arm: String,
     /// Whether it is the control arm of constant weights.
     pub control: bool,
+    /// Whether its runs read other rows than those of other arms.
+    pub other_rows: bool,
     /// How many trials it was chosen from, against the others.
     pub budget: Budget,
     /// Trials of the arm.
@@ -102,6 +104,8 @@ pub struct Row {
     pub parameters: Option<f64>,
     /// Updates made.
     pub steps: Option<f64>,
+    /// Training rows read by them, repetitions counted.
+    pub rows_read: Option<f64>,
     /// Backward passes made.
     pub backward_passes: Option<f64>,
     /// How much better the score is than the reference's, per backward passes of the reference.
@@ -176,6 +180,7 @@ impl Source<'_> {
             name,
             arm: arm.name.clone(),
             control: arm.control,
+            other_rows: arm.other_rows,
             budget,
             trials: order.len(),
             trial: chosen.label.clone(),
@@ -191,6 +196,7 @@ impl Source<'_> {
             conflicting_pairs: average(&|run| run.gradients.conflicting_pairs),
             parameters: average(&|run| Some(run.parameters as f64)),
             steps: average(&|run| Some(run.steps as f64)),
+            rows_read: average(&|run| run.budget.map(|budget| budget.rows as f64)),
             backward_passes: average(&|run| Some(run.cost.backward_passes as f64)),
             gain_per_pass: None,
             cost: Cost {

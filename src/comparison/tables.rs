@@ -29,12 +29,13 @@ impl Tables {
     }
 }
 
-fn mark(row: &Row) -> &'static str {
-    match row.budget {
+fn mark(row: &Row) -> String {
+    let budget = match row.budget {
         Budget::Equal => "",
         Budget::Whole => " †",
         Budget::Expected => " ‡",
-    }
+    };
+    format!("{budget}{}", if row.other_rows { " §" } else { "" })
 }
 
 fn rows(comparison: &Comparison) -> Table {

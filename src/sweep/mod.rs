@@ -10,6 +10,7 @@ mod plan;
 mod pool;
 mod preferences;
 mod progress;
+mod rows;
 mod settings;
 mod state;
 mod tuning;
@@ -18,12 +19,13 @@ mod worker;
 pub use arm::{Arm, Trial};
 pub use plan::{Cell, Plan};
 pub use pool::{Options, Outcome, Shard, run, slots};
+pub use rows::check_rows;
 pub use settings::{ArmSettings, Axis, Control, Preferences, Range, Scale, Seeds, SelectBy, Sweep};
 pub use state::{Failure, FailureKind, State};
 pub use worker::work;
 
 use crate::error::{BadSetting, Mistake};
-use crate::experiment::Experiment;
+use crate::experiment::{self, Experiment};
 use crate::files;
 use crate::registry;
 use crate::trainer::SelectSettings;
@@ -80,13 +82,26 @@ impl Opened {
         Ok(Self { settings, plan, folder })
     }
 
-    /// Opens the folder of a sweep that was started.
+    /// Opens the folder of a sweep that was started, to train in it.
+    ///
+    /// # Errors
+    /// Its `sweep.yaml` is missing or was changed so that it cannot be read, or its experiment is none of this version.
+    pub fn open(folder: &Path) -> Result<Self> {
+        Self::stored(folder, |experiment| Ok(experiment::complete(experiment, &folder.join(FILE))?))
+    }
+
+    /// Looks which runs the folder of a sweep holds. Their experiment need not be one that can be trained today.
     ///
     /// # Errors
     /// Its `sweep.yaml` is missing or was changed so that it cannot be read.
-    pub fn open(folder: &Path) -> Result<Self> {
+    pub fn look(folder: &Path) -> Result<Self> {
+        Self::stored(folder, |experiment| Ok(experiment.clone()))
+    }
+
+    fn stored(folder: &Path, experiment: impl Fn(&Value) -> Result<Value>) -> Result<Self> {
         let document = yaml::read_file::<Sweep>(&folder.join(FILE), &[])?;
-        let settings = document.settings;
+        let mut settings = document.settings;
+        settings.experiment = experiment(&settings.experiment)?;
         let name = settings.name.clone().unwrap_or_default();
         let plan = Plan::new(&settings, &name, settings.experiment.clone());
         let plan = plan.map_err(|bad| document.places.mistake(&bad))?;
@@ -120,7 +135,11 @@ impl Opened {
             Mistake::new(self.folder.display(), format!("cannot be created ({error})"))
                 .remedy("name a writable folder with --out")
         })?;
-        files::replace_with(&path, yaml::to_yaml(&self.settings)?.as_bytes())
+        let mut stored = self.settings.clone();
+        if let Value::Mapping(experiment) = &mut stored.experiment {
+            experiment.insert("polytask".into(), experiment::VERSION.into());
+        }
+        files::replace_with(&path, yaml::to_yaml(&stored)?.as_bytes())
     }
 }
 
@@ -151,12 +170,16 @@ fn base(experiment: &Value, source: &Path) -> Result<Value> {
     let (settings, folder) = match experiment {
         Value::String(name) => {
             let file = source.join(name);
-            let document = yaml::read_file::<Experiment>(&file, &[])?;
+            let document = experiment::read_file(&file, &[])?;
             document.settings.check().map_err(|bad| document.places.mistake(&bad))?;
             let folder = file.parent().map_or_else(|| source.to_path_buf(), Path::to_path_buf);
             (document.settings, folder)
         }
         Value::Mapping(section) => {
+            // What a sweep's folder holds keeps the defaults of the version that stored it.
+            let stored =
+                section.contains_key("polytask").then(|| experiment::complete(experiment, source)).transpose()?;
+            let section = stored.as_ref().and_then(Value::as_mapping).unwrap_or(section);
             let read = registry::settings::<Experiment>(section.clone());
             let checked = read.and_then(|experiment| experiment.check().map(|()| experiment));
             (checked.map_err(|bad| bad.under("experiment"))?, source.to_path_buf())
@@ -167,5 +190,5 @@ fn base(experiment: &Value, source: &Path) -> Result<Value> {
             return Err(BadSetting::new("experiment", what).into());
         }
     };
-    Ok(serde_yaml::to_value(settings.absolute(&folder))?)
+    Ok(experiment::value(&settings.absolute(&folder))?)
 }
