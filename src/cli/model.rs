@@ -164,8 +164,8 @@ fn warn_of_seen_rows(known: &Identity, rows: &Dataset) {
     let (met, marked) = known.met_in(rows);
     if met > 0 {
         note(format!(
-            "warning: {met} of {marked} marked training rows of the model are among the rows to measure, which is too good \
-             then\n  hint: measure it on its own data in its own split, or on rows that it has not seen"
+            "warning: {met} of {marked} marked training rows of the model are among the rows to measure: the values are too \
+             good\n  hint: measure it on its own data in its own split, or on rows that it has not seen"
         ));
     }
 }
