@@ -335,7 +335,7 @@ impl Digest {
     }
 }
 
-/// A number's bytes; all that is no number counts as one.
+/// A number's bytes: every NaN has the same, and so have 0 and -0.
 fn canonical(number: f64) -> [u8; 8] {
     if number.is_nan() { f64::NAN } else { number + 0.0 }.to_bits().to_le_bytes()
 }

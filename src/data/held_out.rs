@@ -20,6 +20,11 @@ pub enum HeldOut<T> {
 }
 
 impl<T> HeldOut<T> {
+    /// The seed that draws the shares of a source, where one of its splits is a share.
+    pub(super) fn draw_seed(splits: [&Option<Self>; 2], seed: u64) -> Option<u64> {
+        splits.iter().any(|split| matches!(split, Some(Self::Share(_)))).then_some(seed)
+    }
+
     /// The same with its own rows changed.
     pub(super) fn map_own(&self, change: impl Fn(&T) -> T) -> Self {
         match self {

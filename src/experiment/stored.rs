@@ -31,7 +31,7 @@ pub fn read_file(path: &Path, overrides: &[Override]) -> Result<Document<Experim
     let document = yaml::read_file::<Experiment>(path, overrides)?;
     let Some(version) = &document.settings.polytask else { return Ok(document) };
     if numbers(version).len() != 3 || numbers(version) > numbers(VERSION) {
-        let what = format!("\"{version}\" is no version of Polytask up to this one, {VERSION}");
+        let what = format!("\"{version}\" is not a version of Polytask up to {VERSION}");
         let bad = BadSetting::new("polytask", what);
         return Err(document
             .places

@@ -150,8 +150,7 @@ impl Source for Arrays {
     }
 
     fn draw_seed(&self, seed: u64) -> Option<u64> {
-        let shares = [&self.validation, &self.test].map(|held| matches!(held, Some(HeldOut::Share(_))));
-        shares.contains(&true).then(|| self.split_seed.unwrap_or(seed))
+        HeldOut::draw_seed([&self.validation, &self.test], self.split_seed.unwrap_or(seed))
     }
 
     fn deals_all(&self) -> bool {
