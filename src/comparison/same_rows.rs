@@ -32,22 +32,21 @@ impl Collection {
                     let folder = &trial.folders[&seed];
                     let here = || (folder.clone(), own.clone());
                     let tasks: Vec<String> = own.fingerprint.tasks.keys().cloned().collect();
-                    let others = [
-                        by_seed.entry(seed).or_insert_with(here).clone(),
-                        by_draw.entry(own.split_seed).or_insert_with(here).clone(),
-                        by_tasks.entry(tasks).or_insert_with(here).clone(),
-                    ];
-                    for (at, (other, theirs)) in others.iter().enumerate() {
-                        // Under another seed the splits are others, but together they hold the same rows.
-                        let likeness = match (at, &own.all_rows, &theirs.all_rows) {
-                            (2, Some(own), Some(theirs)) if own != theirs => Likeness::Other,
-                            (2, ..) => Likeness::Same,
-                            _ => own.fingerprint.likeness(&theirs.fingerprint),
-                        };
+                    let same_splits = |(_, theirs): &Seen| own.fingerprint.likeness(&theirs.fingerprint);
+                    // Under another seed the splits are others, but together they hold the same rows.
+                    let same_pool = |(_, theirs): &Seen| match own.is_dealt_from_others(theirs) {
+                        true => Likeness::Other,
+                        false => Likeness::Same,
+                    };
+                    let (a, b) = (by_seed.entry(seed), by_draw.entry(own.split_seed));
+                    let (a, b) = (a.or_insert_with(here), b.or_insert_with(here));
+                    let c = by_tasks.entry(tasks).or_insert_with(here);
+                    let found = [(&*a, same_splits(a)), (&*b, same_splits(b)), (&*c, same_pool(c))];
+                    silent += usize::from(found.iter().any(|(_, likeness)| *likeness == Likeness::Unknown));
+                    for ((other, theirs), likeness) in found {
                         match likeness {
-                            Likeness::Same => {}
+                            Likeness::Same | Likeness::Unknown => {}
                             Likeness::SampleIsSame => sampled = true,
-                            Likeness::Unknown => silent += 1,
                             Likeness::Other if across_data => arm.other_rows = true,
                             Likeness::Other => {
                                 let (a, b) = (own.fingerprint.short(), theirs.fingerprint.short());

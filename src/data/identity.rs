@@ -65,6 +65,11 @@ impl Identity {
         }
     }
 
+    /// Whether the splits of the two were surely dealt from different rows, whatever seeds dealt them.
+    pub fn is_dealt_from_others(&self, other: &Self) -> bool {
+        matches!((&self.all_rows, &other.all_rows), (Some(own), Some(theirs)) if own != theirs)
+    }
+
     /// How many of the marked training rows are among the rows that `dataset` holds out, and how many are marked.
     pub fn met_in(&self, dataset: &Dataset) -> (usize, usize) {
         let marks: Vec<u64> = self.marks.iter().filter_map(|mark| u64::from_str_radix(mark, 16).ok()).collect();
