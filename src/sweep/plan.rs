@@ -1,16 +1,18 @@
 //! From a sweep's settings to the list of its runs: a pure function, so that every process makes the same one.
 
+mod arms;
+mod compared;
+
 use super::arm::{Arm, Trial};
-use super::change::{Change, changes, named};
-use super::preferences::Grid;
-use super::settings::{Control, Preferences, Sweep};
-use super::tuning::{Tuned, axes, compared, trials};
+use super::change::{Change, changes};
+use super::settings::Sweep;
 use crate::error::BadSetting;
 use crate::experiment::Experiment;
 use crate::files::folder_name;
 use crate::path::SettingPath;
 use crate::registry;
 use anyhow::Result;
+use arms::arms;
 use serde_yaml::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,8 @@ pub struct Plan {
     pub arms: Vec<Arm>,
     /// Every arm trains with each.
     pub seeds: Vec<u64>,
+    /// Why it holds fewer trials than the settings ask for, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Which run.
@@ -50,65 +54,12 @@ impl Plan {
     /// # Errors
     /// A path or a value that does not fit, by its path in the sweep's YAML.
     pub fn new(sweep: &Sweep, name: &str, mut base: Value) -> Result<Self, BadSetting> {
-        let root = SettingPath::default();
-        let set = changes(&sweep.set, &root.clone().key("set"))?;
+        let set = changes(&sweep.set, &SettingPath::default().key("set"))?;
         for change in &set {
             change.apply(&mut base)?;
         }
-        let tasks = base["tasks"].as_sequence().map_or(0, Vec::len);
-        let tuned = axes(&sweep.tune, &root.clone().key("tune"))?;
-        let mut arms = Vec::new();
-        for (name, changes) in compared(&sweep.compare)? {
-            arms.push(Arm { name, control: false, trials: trials(sweep, &changes, &tuned)? });
-        }
-        for (index, arm) in sweep.arms.iter().enumerate() {
-            let here = root.clone().key("arms").index(index);
-            if arm.name.trim().is_empty() {
-                return Err(BadSetting::new(here.key("name").to_string(), "an arm needs a name")
-                    .remedy("write what it is called in tables"));
-            }
-            let own = axes(&arm.tune, &here.clone().key("tune"))?;
-            let common = tuned.iter().filter(|axis| !own.iter().any(|own| own.path == axis.path)).cloned();
-            let axes: Vec<Tuned> = common.chain(own.iter().cloned()).collect();
-            let changes = changes(&arm.set, &here.key("set"))?;
-            arms.push(Arm { name: arm.name.clone(), control: false, trials: trials(sweep, &changes, &axes)? });
-        }
-        if let Some(Control { divisions, weights }) = &sweep.control {
-            let grid = Grid::new(*divisions, weights.as_deref(), tasks, root.clone().key("control"))?;
-            let arm = grid.arm(sweep, &named("constant"), &grid.section, &tuned)?;
-            arms.push(Arm { control: true, ..arm });
-        }
-        if let Some(Preferences { methods, divisions, weights }) = &sweep.preferences {
-            let here = root.clone().key("preferences");
-            let grid = Grid::new(*divisions, weights.as_deref(), tasks, here.clone())?;
-            let change = |(index, method): (usize, &Value)| Change {
-                path: SettingPath::default().key("method"),
-                value: method.as_str().map_or_else(|| method.clone(), named),
-                origin: here.clone().key("methods").index(index),
-            };
-            let methods: Vec<Change> = methods.iter().enumerate().map(change).collect();
-            for method in &methods {
-                // Two of one name are told apart by their settings.
-                let alike = methods.iter().filter(|other| other.called(false) == method.called(false)).count() > 1;
-                let arm = grid.arm(sweep, &method.value, &method.origin, &tuned)?;
-                arms.push(Arm { name: method.called(alike), ..arm });
-            }
-        }
-        if sweep.baseline.as_deref() == Some(SINGLE) && !arms.iter().any(|arm| arm.name == SINGLE) {
-            let origin = root.clone().key("baseline");
-            let choice = |path: &str, name: &str| Change {
-                path: path.parse().expect("a path"),
-                value: named(name),
-                origin: origin.clone(),
-            };
-            let changes = [choice("model.architecture", SINGLE), choice("method", "sum")];
-            arms.push(Arm { name: SINGLE.into(), control: false, trials: trials(sweep, &changes, &tuned)? });
-        }
-        if arms.is_empty() {
-            return Err(BadSetting::new("compare", "the sweep has no arm")
-                .remedy("list what is compared, such as `compare: {method: [sum, mgda]}`"));
-        }
-        let plan = Self { name: name.to_string(), base, set, arms, seeds: sweep.seeds.0.clone() };
+        let (arms, notes) = arms(sweep, &base, &set)?;
+        let plan = Self { name: name.to_string(), base, set, arms, seeds: sweep.seeds.0.clone(), notes };
         plan.check_names(sweep)?;
         Ok(plan)
     }

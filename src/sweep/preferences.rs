@@ -1,9 +1,6 @@
 //! Arms that sweep a preference between the tasks.
 
-use super::arm::{Arm, Trial};
 use super::change::{Change, short_number, tidy};
-use super::settings::{Axis, Sweep};
-use super::tuning::{Tuned, trials};
 use crate::error::{BadSetting, nearest};
 use crate::methods::Method;
 use crate::pareto::lattice;
@@ -14,15 +11,26 @@ use serde_yaml::Value;
 pub struct Grid {
     weights: Vec<Vec<f64>>,
     /// The section that names them, and whether it lists them one by one.
-    pub section: SettingPath,
+    section: SettingPath,
     listed: bool,
+}
+
+/// A method with one of the preferences.
+pub struct Point {
+    /// `preference=0.5,1.5`.
+    pub label: String,
+    /// The preference itself.
+    pub weights: Vec<f64>,
+    /// The method and its preference.
+    pub changes: [Change; 2],
 }
 
 impl Grid {
     /// From a number of parts, or from a list.
     ///
     /// # Errors
-    /// Both or neither are given; the parts do not reach all tasks.
+    /// Both or neither are given; the parts do not reach all tasks; the list holds no weights, or
+    /// the same ones twice.
     pub fn new(
         divisions: Option<u64>,
         weights: Option<&[Vec<f64>]>,
@@ -42,6 +50,7 @@ impl Grid {
                 free.iter().map(|parts| parts.iter().map(weight).collect()).collect()
             }
             (None, Some(weights)) if !weights.is_empty() => {
+                check(weights, tasks, &section.clone().key("weights"))?;
                 return Ok(Self { weights: weights.to_vec(), section, listed: true });
             }
             _ => {
@@ -53,35 +62,66 @@ impl Grid {
         Ok(Self { weights, section, listed: false })
     }
 
-    /// A method, which stands at `origin`, with every preference, times what is tuned.
+    /// A method with every preference.
     ///
     /// # Errors
-    /// The method takes no preference, or there is none of that name.
-    pub fn arm(&self, sweep: &Sweep, method: &Value, origin: &SettingPath, axes: &[Tuned]) -> Result<Arm, BadSetting> {
-        let name = method.get("name").and_then(Value::as_str).unwrap_or_default();
-        let Some(key) = preference_key(name) else { return Err(no_preference(name, origin)) };
-        // The whole grid, also where others draw from lists: a front has no holes.
-        let draws = axes.iter().any(|axis| matches!(axis.axis, Axis::Range(_)));
-        let sweep = Sweep { trials: sweep.trials.filter(|_| draws), ..sweep.clone() };
-        let mut tried = Vec::new();
-        for (index, weights) in self.weights.iter().enumerate() {
-            let section = self.section.clone();
-            let listed = if self.listed { section.key("weights").index(index) } else { section };
-            let path = SettingPath::default().key("method");
-            let values = weights.iter().copied().map(Value::from).collect::<Vec<_>>().into();
-            let changes = [
-                Change { path: path.clone(), value: method.clone(), origin: origin.clone() },
-                Change { path: path.key(key), value: values, origin: listed },
-            ];
-            let shown: Vec<String> = weights.iter().copied().map(short_number).collect();
-            let given = format!("{key}={}", shown.join(","));
-            for trial in trials(&sweep, &changes, axes)? {
-                let label = if trial.label.is_empty() { given.clone() } else { format!("{given},{}", trial.label) };
-                tried.push(Trial { label, weights: Some(weights.clone()), ..trial });
-            }
+    /// The method takes no preference or has one already, or there is none of that name.
+    pub fn points(&self, method: &Change) -> Result<Vec<Point>, BadSetting> {
+        let name = method.value.get("name").and_then(Value::as_str).unwrap_or_default();
+        let Some(key) = preference_key(name) else { return Err(no_preference(name, &method.origin)) };
+        let path = method.path.clone().key(key);
+        if method.names(&path) {
+            return Err(method.overridden(&path, &self.section));
         }
-        Ok(Arm { name: name.to_string(), control: false, trials: tried })
+        let point = |(index, weights): (usize, &Vec<f64>)| {
+            let section = self.section.clone();
+            let origin = if self.listed { section.key("weights").index(index) } else { section };
+            let values = weights.iter().copied().map(Value::from).collect::<Vec<_>>().into();
+            let shown: Vec<String> = weights.iter().copied().map(short_number).collect();
+            Point {
+                label: format!("{key}={}", shown.join(",")),
+                weights: weights.clone(),
+                changes: [method.clone(), Change { path: path.clone(), value: values, origin }],
+            }
+        };
+        Ok(self.weights.iter().enumerate().map(point).collect())
     }
+}
+
+/// Refuses lists that are no weights of so many tasks, and two that mean the same.
+fn check(weights: &[Vec<f64>], tasks: usize, section: &SettingPath) -> Result<(), BadSetting> {
+    for (index, list) in weights.iter().enumerate() {
+        let place = section.clone().index(index);
+        if list.len() != tasks {
+            return Err(BadSetting::new(place.to_string(), format!("{} numbers for {tasks} tasks", list.len()))
+                .remedy("give one number per task, in the order of `tasks`"));
+        }
+        if let Some(at) = list.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
+            let what = format!("{} is not a number of 0 or above", list[at]);
+            return Err(BadSetting::new(place.index(at).to_string(), what)
+                .remedy("write how much the task weighs beside the others"));
+        }
+        if list.iter().all(|weight| *weight == 0.0) {
+            return Err(
+                BadSetting::new(place.to_string(), "every weight is 0, so no task counts").remedy("give one above 0")
+            );
+        }
+        if let Some(earlier) = weights[..index].iter().position(|other| proportional(other, list)) {
+            let show = |list: &[f64]| list.iter().copied().map(short_number).collect::<Vec<_>>().join(", ");
+            let what =
+                format!("[{}] weighs the tasks as [{}] in [{earlier}] does", show(list), show(&weights[earlier]));
+            return Err(BadSetting::new(place.to_string(), what)
+                .remedy("take one of the two out: a common factor does not change the balance"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether two lists of weights are the same but for a factor.
+fn proportional(one: &[f64], other: &[f64]) -> bool {
+    let most = |list: &[f64]| list.iter().copied().fold(0.0, f64::max);
+    let (a, b) = (most(one), most(other));
+    one.len() == other.len() && one.iter().zip(other).all(|(x, y)| (x / a - y / b).abs() <= 1e-9)
 }
 
 /// What is wrong with a method that was to have a preference.
@@ -100,4 +140,23 @@ fn preference_key(method: &str) -> Option<&'static str> {
     let entry = Method::entries().into_iter().find(|entry| entry.name == method)?;
     let settings = entry.schema.get("properties")?.as_object()?.clone();
     ["preference", "weights"].into_iter().find(|key| settings.contains_key(*key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_that_are_the_same_but_for_a_factor_are_told_apart_from_others() {
+        for (one, other, same) in [
+            ([1.0, 1.0], [2.0, 2.0], true),
+            ([0.1, 0.3], [0.2, 0.6], true),
+            ([0.0, 2.0], [0.0, 3.0], true),
+            ([1e308, 1e308], [1e-300, 1e-300], true),
+            ([1.0, 2.0], [2.0, 1.0], false),
+            ([0.0, 1.0], [1e-6, 1.0], false),
+        ] {
+            assert_eq!(proportional(&one, &other), same, "{one:?} {other:?}");
+        }
+    }
 }

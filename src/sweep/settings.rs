@@ -27,12 +27,16 @@ pub struct Sweep {
     /// The folder that the names of files are seen from. Default: that of this YAML.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<PathBuf>,
-    /// Settings over the experiment's, for every run: `train.epochs: 10`.
+    /// Settings over the experiment's, for every run: `train.epochs: 10`; not those that `tune`
+    /// names. Where `compare` or an arm replaces a choice, write what lies below it in the choice
+    /// itself: `{name: cagrad, c: 0.9}`.
     #[serde(default, skip_serializing_if = "Mapping::is_empty")]
     #[schemars(with = "std::collections::BTreeMap<String, serde_json::Value>")]
     pub set: Mapping,
-    /// What is compared: paths of settings, each with the list of its values; every combination is an arm. Where a setting is
-    /// a choice, its name alone will do: `method: [sum, famo, {name: cagrad, c: 0.4}]`.
+    /// What is compared: paths of settings, each with the list of its values; every combination is
+    /// an arm. Where a setting is a choice, its name alone will do:
+    /// `method: [sum, famo, {name: cagrad, c: 0.4}]`. A path is compared or tuned, not both; below
+    /// a choice that is compared, settings may be tuned.
     #[serde(default, skip_serializing_if = "Mapping::is_empty")]
     #[schemars(with = "std::collections::BTreeMap<String, Vec<serde_json::Value>>")]
     pub compare: Mapping,
@@ -51,11 +55,16 @@ pub struct Sweep {
     /// The arm that every other is tested against. Default: `sum`, else the baseline, else the first arm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// What is tuned in every arm: paths of settings, each a list of values or a range. Every combination is a trial.
+    /// What is tuned in every arm: paths of settings, each a list of values or a range. Every
+    /// combination is a trial. An arm that itself says what a setting is does not tune it: by its
+    /// `set`, by a value of `compare` that holds the setting, such as
+    /// `{name: sgd, learning_rate: 0.1}`, or by the method that makes the arm (`control`,
+    /// `preferences`, `single`).
     #[serde(default, skip_serializing_if = "Mapping::is_empty")]
     #[schemars(with = "std::collections::BTreeMap<String, Axis>")]
     pub tune: Mapping,
-    /// Draw so many trials per arm at random from what is tuned, instead of every combination.
+    /// Draw so many different trials per arm at random from what is tuned, instead of every
+    /// combination; all combinations where there are no more.
     #[serde(default, with = "crate::settings::optional::AtLeastOne", skip_serializing_if = "Option::is_none")]
     pub trials: Option<u64>,
     /// Seeds the draws of `trials`.
@@ -74,7 +83,8 @@ pub struct Sweep {
 pub struct ArmSettings {
     /// Its name in folders and tables.
     pub name: String,
-    /// Settings over the experiment's.
+    /// Settings over the experiment's. One that `tune` of all arms names keeps this value here and
+    /// is not tuned.
     #[serde(default, skip_serializing_if = "Mapping::is_empty")]
     #[schemars(with = "std::collections::BTreeMap<String, serde_json::Value>")]
     pub set: Mapping,
@@ -92,7 +102,8 @@ pub struct Control {
     /// Weights from all ways to give so many equal parts to the tasks, at least one to each; they sum to the number of tasks.
     #[serde(default, with = "crate::settings::optional::AtLeastOne", skip_serializing_if = "Option::is_none")]
     pub divisions: Option<u64>,
-    /// The weights themselves, instead.
+    /// The weights themselves, instead: one list per point, of which no two may be the same but for
+    /// a factor (`[1, 1]` and `[2, 2]`), which is the learning rate's to tune.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<Vec<Vec<f64>>>,
 }
@@ -107,7 +118,8 @@ pub struct Preferences {
     /// Preferences from all ways to give so many equal parts to the tasks, at least one to each; they sum to the number of tasks.
     #[serde(default, with = "crate::settings::optional::AtLeastOne", skip_serializing_if = "Option::is_none")]
     pub divisions: Option<u64>,
-    /// The preferences themselves, instead.
+    /// The preferences themselves, instead: one list per point, of which no two may be the same but
+    /// for a factor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<Vec<Vec<f64>>>,
 }
@@ -177,20 +189,22 @@ pub enum Axis {
     Range(Range),
 }
 
-/// Numbers from a range.
+/// Numbers from a range: whole ones for a setting that takes whole numbers alone, such as
+/// `train.batch_size`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
-    /// The lowest.
+    /// The lowest; whole where the numbers have to be.
     #[serde(with = "crate::settings::Finite")]
     pub from: f64,
-    /// The highest.
+    /// The highest; whole where the numbers have to be.
     #[serde(with = "crate::settings::Finite")]
     pub to: f64,
     /// `linear`: at equal differences; `log`: at equal ratios.
     #[serde(default)]
     pub scale: Scale,
-    /// How many, both ends included; not with `trials`, which draws.
+    /// How many, both ends included; not with `trials`, which draws. Numbers that are equal after
+    /// rounding count once.
     #[serde(default, with = "crate::settings::optional::AtLeastOne")]
     pub count: Option<u64>,
 }

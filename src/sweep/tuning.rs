@@ -1,160 +1,169 @@
-//! From what is compared and tuned to arms and trials: all combinations, or draws.
+//! What is tuned: settings, each with a list of values or a range of numbers.
 
-use super::arm::Trial;
-use super::change::{Change, tidy};
-use super::settings::{Axis, Sweep};
+mod combinations;
+mod whole;
+
+pub use combinations::{Tried, draws, grid};
+
+use super::change::{Change, chosen, setting, tidy};
+use super::settings::{Axis, Range};
 use crate::error::BadSetting;
 use crate::path::SettingPath;
 use crate::random::generator;
 use crate::registry;
 use rand::RngExt;
 use serde_yaml::{Mapping, Value};
-use std::collections::BTreeSet;
-
-/// Names and changes of the arms of `compare`: all combinations.
-///
-/// # Errors
-/// What stands at a path is no list of values.
-pub fn compared(section: &Mapping) -> Result<Vec<(String, Vec<Change>)>, BadSetting> {
-    let here = SettingPath::default().key("compare");
-    let mut combinations: Vec<Vec<(String, Change)>> = if section.is_empty() { vec![] } else { vec![vec![]] };
-    for (path, values) in section {
-        let at = here.clone().key(registry::key_text(path)).to_string();
-        let Some(values) = values.as_sequence() else {
-            let what = format!("invalid type: {}, expected a list of the values to compare", registry::kind(values));
-            return Err(BadSetting::new(at, what).remedy("write [sum, mgda], each value an arm"));
-        };
-        if values.is_empty() {
-            return Err(BadSetting::new(at, "an empty list: nothing is compared")
-                .remedy("name at least one value, or leave the path out"));
-        }
-        let values = values.iter().enumerate().map(|(index, value)| Change::new(path, value, &here, Some(index)));
-        let values = values.collect::<Result<Vec<_>, _>>()?;
-        let alone: Vec<String> = values.iter().map(|value| value.called(false)).collect();
-        let names = values.iter().zip(&alone).map(|(value, name)| {
-            let taken = alone.iter().filter(|other| *other == name).count() > 1;
-            let called = value.called(taken);
-            // A bare value needs the setting's name beside it.
-            if value.value.is_mapping() {
-                called
-            } else {
-                format!("{}={called}", value.path.last_key().unwrap_or_default())
-            }
-        });
-        let named: Vec<(String, Change)> = names.zip(values.clone()).collect();
-        combinations = combinations
-            .iter()
-            .flat_map(|arm| named.iter().map(move |value| arm.iter().chain([value]).cloned().collect()))
-            .collect();
-    }
-    let arm = |parts: Vec<(String, Change)>| {
-        let (names, changes): (Vec<String>, Vec<Change>) = parts.into_iter().unzip();
-        (names.join("+"), changes)
-    };
-    Ok(combinations.into_iter().map(arm).collect())
-}
+use std::collections::HashSet;
 
 /// A tuned setting.
 #[derive(Debug, Clone)]
 pub struct Tuned {
-    /// Its path, as written.
-    pub path: Value,
+    /// The setting.
+    pub path: SettingPath,
     /// Its values.
     pub axis: Axis,
-    section: SettingPath,
-}
-
-impl Tuned {
-    fn origin(&self) -> String {
-        self.section.clone().key(registry::key_text(&self.path)).to_string()
-    }
-
-    fn change(&self, value: &Value, index: Option<usize>) -> Result<Change, BadSetting> {
-        let index = index.filter(|_| matches!(self.axis, Axis::List(_)));
-        Change::new(&self.path, value, &self.section, index)
-    }
-
-    /// Every value of a grid.
-    fn grid(&self) -> Result<Vec<Change>, BadSetting> {
-        let numbers;
-        let values = match &self.axis {
-            Axis::List(values) => values,
-            Axis::Range(range) => {
-                let Some(count) = range.count else {
-                    return Err(BadSetting::new(
-                        self.origin(),
-                        "a range needs to know how many numbers to take from it",
-                    )
-                    .remedy("add `count: 4`, or draw at random with `trials`"));
-                };
-                let share = |at: u64| if count == 1 { 0.5 } else { at as f64 / (count - 1) as f64 };
-                numbers = (0..count).map(|at| tidy(range.at(share(at))).into()).collect::<Vec<Value>>();
-                &numbers
-            }
-        };
-        values.iter().enumerate().map(|(index, value)| self.change(value, Some(index))).collect()
-    }
-
-    /// The value of a trial that is drawn. The same draws in every arm: no arm has the luckier ones.
-    fn drawn(&self, seed: u64, trial: u64) -> Result<Change, BadSetting> {
-        let mut random = generator(seed, &format!("sweep.{}", registry::key_text(&self.path)), trial, 0);
-        match &self.axis {
-            Axis::List(values) => {
-                let index = random.random_range(0..values.len());
-                self.change(&values[index], Some(index))
-            }
-            Axis::Range(range) if range.count.is_some() => Err(BadSetting::new(
-                format!("{}.count", self.origin()),
-                "`trials` draws from the range, so it has no count",
-            )
-            .remedy("leave `count` out, or `trials`")),
-            Axis::Range(range) => self.change(&tidy(range.at(random.random::<f64>())).into(), None),
-        }
-    }
+    /// Where it stands in the sweep's YAML.
+    pub origin: SettingPath,
+    /// Its path as written, which the draws depend on.
+    written: String,
+    /// Whether the setting takes whole numbers alone.
+    whole: bool,
 }
 
 /// What a section tunes.
 ///
 /// # Errors
-/// What stands at a path is neither a list nor a range.
+/// A path is none; what stands there is neither a list nor a range.
 pub fn axes(section: &Mapping, here: &SettingPath) -> Result<Vec<Tuned>, BadSetting> {
     let axis = |(path, value): (&Value, &Value)| {
-        let origin = here.clone().key(registry::key_text(path)).to_string();
-        let axis = Axis::read(value).map_err(|bad| bad.under(&origin))?;
-        Ok(Tuned { path: path.clone(), axis, section: here.clone() })
+        let written = registry::key_text(path);
+        let origin = here.clone().key(&written);
+        let path = setting(&written, &origin)?;
+        let axis = Axis::read(value).map_err(|bad| bad.under(&origin.to_string()))?;
+        Ok(Tuned { path, axis, origin, written, whole: false })
     };
     section.iter().map(axis).collect()
 }
 
-/// The trials of an arm: the grid, or so many draws.
+/// Lets the settings of an arm decide which ranges give whole numbers.
 ///
 /// # Errors
-/// A range does not say how many numbers to take, or says it where draws are asked for.
-pub fn trials(sweep: &Sweep, arm: &[Change], axes: &[Tuned]) -> Result<Vec<Trial>, BadSetting> {
-    let mut tried: Vec<Vec<Change>> = vec![vec![]];
-    if let Some(count) = sweep.trials.filter(|_| !axes.is_empty()) {
-        let draw = |trial| axes.iter().map(|axis| axis.drawn(sweep.draw, trial)).collect::<Result<Vec<_>, _>>();
-        tried = (0..count).map(draw).collect::<Result<_, _>>()?;
-        // Few values drawn often repeat; a trial is worth its runs once.
-        let mut seen = BTreeSet::new();
-        tried.retain(|trial| seen.insert(label(trial)));
-    } else {
-        for axis in axes {
-            let values = axis.grid()?;
-            tried =
-                tried.iter().flat_map(|t| values.iter().map(move |v| t.iter().chain([v]).cloned().collect())).collect();
+/// An end of such a range is not whole; a value of one axis says what another tunes.
+pub fn fit(axes: &mut [Tuned], settings: &Value) -> Result<(), BadSetting> {
+    let mut paths = Vec::new();
+    for (at, axis) in axes.iter().enumerate() {
+        let others = axes.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, other)| other);
+        for lower in others.filter(|other| axis.path.holds(&other.path)) {
+            if let Some(value) = axis.changes().iter().find(|change| change.names(&lower.path)) {
+                return Err(value.overridden(&lower.path, &lower.origin));
+            }
+        }
+        paths.push(axis.path.clone());
+    }
+    for axis in axes {
+        let Axis::Range(range) = &axis.axis else { continue };
+        // What a choice that is itself tuned holds, is not known yet.
+        let above = paths.iter().filter(|path| **path != axis.path && path.holds(&axis.path));
+        let known = above.map(|path| path.steps.len()).min().unwrap_or(usize::MAX);
+        axis.whole = whole::is_whole(settings, &axis.path, known);
+        let ends = [("from", range.from), ("to", range.to)];
+        if let Some((key, end)) = ends.into_iter().find(|(_, end)| axis.whole && end.fract() != 0.0) {
+            let what = format!("{end} is not a whole number, as {} has to be", axis.path);
+            let remedy = format!("write {} or {}", end.floor(), end.ceil());
+            return Err(BadSetting::new(axis.origin.clone().key(key).to_string(), what).remedy(remedy));
         }
     }
-    let trial = |tuned: Vec<Change>| Trial {
-        label: label(&tuned),
-        weights: None,
-        changes: arm.iter().cloned().chain(tuned).collect(),
-    };
-    Ok(tried.into_iter().map(trial).collect())
+    Ok(())
 }
 
-/// `learning_rate=0.01,c=0.4`.
-fn label(tuned: &[Change]) -> String {
-    let one = |change: &Change| format!("{}={}", change.path.last_key().unwrap_or("value"), change.called(true));
-    tuned.iter().map(one).collect::<Vec<_>>().join(",")
+impl Tuned {
+    /// Whether its values are numbers of a range.
+    pub fn is_range(&self) -> bool {
+        matches!(self.axis, Axis::Range(_))
+    }
+
+    /// The setting at each value of the list; for a range, at its lower end.
+    pub fn changes(&self) -> Vec<Change> {
+        match &self.axis {
+            Axis::List(values) => {
+                values.iter().enumerate().map(|(index, value)| self.listed_at(index, value)).collect()
+            }
+            Axis::Range(range) => vec![self.at(range.from)],
+        }
+    }
+
+    fn listed_at(&self, index: usize, value: &Value) -> Change {
+        let origin = self.origin.clone().index(index);
+        Change { path: self.path.clone(), value: chosen(&self.path, value), origin }
+    }
+
+    /// The setting at a number of the range: whole where it has to be, else to six digits.
+    fn at(&self, number: f64) -> Change {
+        let value = match &self.axis {
+            Axis::Range(range) if self.whole => (tidy(number.round()).clamp(range.from, range.to) as i64).into(),
+            _ => tidy(number).into(),
+        };
+        Change { path: self.path.clone(), value, origin: self.origin.clone() }
+    }
+
+    /// Every value of a grid, and what to say where numbers of a range became equal.
+    fn grid(&self, most: u64) -> Result<(Vec<Change>, Option<String>), BadSetting> {
+        let Axis::Range(range) = &self.axis else { return Ok((self.changes(), None)) };
+        let bad = |at: SettingPath, what: &str| BadSetting::new(at.to_string(), what);
+        let Some(count) = range.count else {
+            return Err(bad(self.origin.clone(), "a range needs to know how many numbers to take from it")
+                .remedy("add `count: 4`, or draw at random with `trials`"));
+        };
+        if count > most {
+            let place = self.origin.clone().key("count");
+            return Err(bad(place, &format!("{count} numbers are too many")).remedy(format!("take at most {most}")));
+        }
+        let share = |at: u64| if count == 1 { 0.5 } else { at as f64 / (count - 1) as f64 };
+        let values = distinct((0..count).map(|at| self.at(range.at(share(at)))));
+        let few = (values.len() as u64) < count;
+        let note = || {
+            format!("{}: {} numbers of the {count} asked for: rounded, the others are equal", self.origin, values.len())
+        };
+        let note = few.then(note);
+        Ok((values, note))
+    }
+
+    /// Its different values: of a list, or of a range that gives no more than `most` whole numbers.
+    fn listed(&self, most: u64) -> Option<Vec<Change>> {
+        match &self.axis {
+            Axis::List(_) => Some(distinct(self.changes())),
+            Axis::Range(range) if self.whole && range.to - range.from < most as f64 => {
+                Some(distinct((0..=(range.to - range.from) as u64).map(|step| self.at(range.from + step as f64))))
+            }
+            Axis::Range(_) => None,
+        }
+    }
+
+    /// The value of a trial that is drawn. The same draws in every arm: no arm has the luckier ones.
+    fn drawn(&self, seed: u64, trial: u64) -> Result<Change, BadSetting> {
+        let mut random = generator(seed, &format!("sweep.{}", self.written), trial, 0);
+        match &self.axis {
+            Axis::List(values) => {
+                let index = random.random_range(0..values.len());
+                Ok(self.listed_at(index, &values[index]))
+            }
+            Axis::Range(Range { count: Some(_), .. }) => Err(BadSetting::new(
+                self.origin.clone().key("count").to_string(),
+                "`trials` draws from the range, so it has no count",
+            )
+            .remedy("leave `count` out, or `trials`")),
+            Axis::Range(range) => {
+                // Rounding would leave half as much to the whole numbers at the ends.
+                let half = if self.whole { 0.5 } else { 0.0 };
+                let wide = Range { from: range.from - half, to: range.to + half, ..range.clone() };
+                Ok(self.at(wide.at(random.random::<f64>())))
+            }
+        }
+    }
+}
+
+/// The changes that names tell apart.
+fn distinct(changes: impl IntoIterator<Item = Change>) -> Vec<Change> {
+    let mut seen = HashSet::new();
+    changes.into_iter().filter(|change| seen.insert(change.called(true))).collect()
 }

@@ -4,6 +4,7 @@
 mod common;
 mod kills;
 mod mistakes;
+mod planning;
 mod runs;
 
 use common::{polytask, stderr, succeed, tensors, text};
@@ -108,7 +109,7 @@ fn assert_says(said: &str, parts: &[&str]) {
 }
 
 const BASE: &str = "compare: {method: [sum, mgda]}
-arms: [{name: hot, set: {optimizer: {name: sgd, learning_rate: 1}}, tune: {train.clip_norm: [1, 10]}}]
+arms: [{name: hot, set: {optimizer: {name: sgd, momentum: 0.9}}, tune: {train.clip_norm: [1, 10]}}]
 control: {divisions: 4}
 tune: {optimizer.learning_rate: [0.001, 0.01]}
 seeds: 3

@@ -24,9 +24,9 @@ fn mistakes_are_told_with_line_column_path_value_and_remedy() {
             &["try.yaml:10:7: set.\"train.epoch\": unknown setting \"epoch\"", "did you mean epochs?"],
         ),
         (
-            "sgd, learning_rate",
-            "sgd, lr",
-            &["try.yaml:12:49: arms[0].set.optimizer: unknown setting \"lr\"", "did you mean learning_rate?"],
+            "sgd, momentum",
+            "sgd, momentun",
+            &["try.yaml:12:49: arms[0].set.optimizer: unknown setting \"momentun\"", "did you mean momentum?"],
         ),
         (
             "{optimizer.learning_rate",
@@ -82,7 +82,7 @@ fn mistakes_are_told_with_line_column_path_value_and_remedy() {
             &["try.yaml:14:41: tune.\"optimizer.learning_rate\"[1]: string \"fast\" is not a number"],
         ),
         (rates, "[0.001, -1]", &["try.yaml:14:41: tune.\"optimizer.learning_rate\"[1]: -1 is not a number above 0"]),
-        ("[1, 10]", "[1, -10]", &["try.yaml:12:97: arms[0].tune.\"train.clip_norm\"[1]: -10 is not a number above 0"]),
+        ("[1, 10]", "[1, -10]", &["try.yaml:12:94: arms[0].tune.\"train.clip_norm\"[1]: -10 is not a number above 0"]),
         (
             "hidden: [8]",
             "hidden: [0]",
@@ -121,7 +121,7 @@ fn mistakes_are_told_with_line_column_path_value_and_remedy() {
         (
             "{optimizer.learning_rate: [0.001, 0.01]}",
             "{seed: [1, 2]}",
-            &["try.yaml:14:15: tune.seed[0]: `seed` is the sweep's own", "hint: list seeds under `seeds`"],
+            &["try.yaml:14:14: tune.seed: `seed` is the sweep's own", "hint: list seeds under `seeds`"],
         ),
         // Arms, axes, ranges.
         (
