@@ -93,7 +93,7 @@ fn assert_same(what: &str, one: &Path, other: &Path, steps: i64, tolerance: f64)
     for ((name, a), (of, b)) in one.iter().zip(&other) {
         assert_eq!(name, of, "{what}");
         let step: i64 = name.split(' ').next().and_then(|step| step.parse().ok()).expect("a step");
-        if step < steps && !name.contains("backward_passes") {
+        if step < steps {
             assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{what}: {name} is {a} by hand, {b} by the tape");
         }
     }
@@ -131,6 +131,66 @@ fn every_method_makes_the_same_steps() {
         let run = |engine| train(folder.path(), &format!("{at}-{engine}"), &case.yaml(engine, "float64"));
         assert_same(method, &run("dense"), &run("autograd"), 12, 1e-6);
     }
+}
+
+/// The `backward_passes` of each step of the document's model with some heads.
+fn passes(folder: &Path, name: &str, engine: &str, tasks: usize, method: &str, rest: &str) -> Vec<f64> {
+    let head = |task: usize| format!("{{name: t{task}, loss: {{name: cross_entropy, classes: 2}}}}");
+    let heads = (0..tasks).map(head).collect::<Vec<_>>().join(", ");
+    let yaml = format!(
+        "data: {{name: synthetic, features: 10, train: 96, missing: 0.3}}\ntasks: [{heads}]\nengine: {engine}\n\
+         model: {{backbone: {{name: mlp, hidden: [20, 20]}}}}\nmethod: {method}\noptimizer: {{name: adam}}\n\
+         train: {{steps: 2, {rest}}}\nrecord: {{every: 1, tensorboard: false}}\n"
+    );
+    let told = numbers(&train(folder, name, &yaml)).into_iter().filter(|(what, _)| what.contains("backward_passes"));
+    told.map(|(_, passes)| passes).collect()
+}
+
+/// Beside the comparison of every recorded number above: read in portions, and with an update of another length.
+#[test]
+fn both_engines_count_the_backward_passes_of_every_method_alike() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (at, method) in every_method(4).iter().enumerate() {
+        let method = format!("{}, scale: sum}}", &method[..method.len() - 1]);
+        let of = |engine| {
+            passes(folder.path(), &format!("{at}-{engine}"), engine, 4, &method, "batch_size: 4, accumulate: 3")
+        };
+        assert_eq!(of("dense"), of("autograd"), "{method}");
+    }
+}
+
+#[test]
+fn a_backward_pass_is_one_sweep_for_one_cotangent() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (whole, portions) = ("batch_size: 32", "batch_size: 4, accumulate: 3");
+    for (at, (method, rest, expected)) in [
+        ("{name: sum}", whole, 1.0),
+        ("{name: sum}", portions, 1.0),
+        // What the heads follow is no pass of its own.
+        ("{name: uw, heads: own}", whole, 1.0),
+        // The direction, and that whose length it shall have.
+        ("{name: sum, scale: mean}", whole, 2.0),
+        // A Gramian, a Jacobian, and three of which the last is only added up: a pass per task and batch.
+        ("{name: upgrad}", whole, 2.0),
+        ("{name: upgrad, scale: mean}", portions, 2.0),
+        ("{name: moco}", whole, 2.0),
+        ("{name: sdmgrad}", whole, 6.0),
+        ("{name: sdmgrad}", portions, 6.0),
+        // Through the trunk once.
+        ("{name: upgrad, gradients: representation}", whole, 1.0),
+        ("{name: graddrop, gradients: representation}", portions, 1.0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for engine in ["dense", "autograd"] {
+            let found = passes(folder.path(), &format!("{at}-{engine}"), engine, 2, method, rest);
+            assert_eq!(found, [expected; 2], "{method}, {rest}, {engine}");
+        }
+    }
+    // Between the steps that `every` names, kept weights add up the losses.
+    let kept = passes(folder.path(), "every", "dense", 2, "{name: upgrad, every: 2}", whole);
+    assert_eq!(kept, [2.0, 1.0]);
 }
 
 #[test]

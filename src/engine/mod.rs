@@ -3,6 +3,7 @@
 mod autograd;
 mod choice;
 mod dense;
+mod passes;
 mod taped;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! What one batch gives: losses at once, gradients when asked for.
 
 use super::autograd::{Autograd, Tape, add_losses};
+use super::passes::Passes;
 use super::{Engine, EngineChoice, Request};
 use crate::data::Batch;
 use crate::methods::rows;
@@ -23,7 +24,7 @@ pub(super) struct Taped<'a> {
     present: Vec<usize>,
     held: Option<Tape>,
     rows: Option<Rows>,
-    passes: u64,
+    passes: Passes,
 }
 
 /// The present tasks' gradients.
@@ -59,10 +60,10 @@ impl<'a> Taped<'a> {
             losses: vec![None; engine.tasks()],
             normalizers,
             accuracies: vec![],
+            passes: Passes::new(request, present.len()),
             present,
             held: None,
             rows: None,
-            passes: 0,
         };
         this.first_pass()?;
         Ok(this)
@@ -142,7 +143,6 @@ impl<'a> Taped<'a> {
                 }
                 (None, None) => (self.zeros(&sharing.shared), self.zeros(&sharing.own[task])),
             };
-            self.passes += u64::from(loss.is_some());
             match (gathered.rows[at].first_mut(), tape.representation.is_some()) {
                 (Some(sum), false) => *sum = &*sum + row,
                 _ => gathered.rows[at].push(row),
@@ -192,7 +192,6 @@ impl<'a> Taped<'a> {
             });
             let losses: Vec<Tensor> = losses.collect();
             if !losses.is_empty() {
-                this.passes += 1;
                 let gradient = this.parameters.gradient(&losses, spans);
                 sum = Some(match sum.take() {
                     Some(sum) => sum + gradient,
@@ -213,7 +212,6 @@ impl<'a> Taped<'a> {
             let length = z.numel() as i64;
             let part = cotangent.narrow(0, start, length).view_as(z);
             start += length;
-            this.passes += 1;
             let gradient = this.parameters.gradient(&[(z * part).sum(z.kind())], spans);
             sum = Some(match sum.take() {
                 Some(sum) => sum + gradient,
@@ -223,11 +221,23 @@ impl<'a> Taped<'a> {
         sum.unwrap_or_else(|| self.zeros(spans))
     }
 
+    /// `Jᵀ w`, without the tasks' own parameters.
+    fn combined(&mut self, weights: &[f64]) -> Tensor {
+        if self.request.gradients || self.rows.is_some() {
+            let jacobian = &self.rows().jacobian;
+            let kind = wide_enough(jacobian, weights);
+            let weights = Tensor::from_slice(weights).to_kind(kind).to_device(jacobian.device());
+            return weights.matmul(&jacobian.to_kind(kind)).to_kind(jacobian.kind());
+        }
+        let spans = &self.sharing().shared;
+        self.weighted(weights, spans)
+    }
+
     /// What the shared parameters follow; made of the tasks' gradients where the request says so.
     fn shared(&mut self, shared: Shared) -> Tensor {
         let direction = match shared {
             Shared::Direction(direction) => direction.shallow_clone(),
-            Shared::Weights(weights) => self.combine(weights),
+            Shared::Weights(weights) => self.combined(weights),
         };
         if self.request.representation { self.through_trunk(&direction) } else { direction }
     }
@@ -303,26 +313,23 @@ impl Evaluation for Taped<'_> {
     }
 
     fn jacobian(&mut self) -> Tensor {
+        self.passes.take_apart();
         self.rows().jacobian.shallow_clone()
     }
 
     fn gramian(&mut self) -> Matrix {
+        self.passes.take_apart();
         let rows = self.rows();
         rows.gramian.get_or_insert_with(|| rows::gramian(&rows.jacobian)).clone()
     }
 
     fn combine(&mut self, weights: &[f64]) -> Tensor {
-        if self.request.gradients || self.rows.is_some() {
-            let jacobian = &self.rows().jacobian;
-            let kind = wide_enough(jacobian, weights);
-            let weights = Tensor::from_slice(weights).to_kind(kind).to_device(jacobian.device());
-            return weights.matmul(&jacobian.to_kind(kind)).to_kind(jacobian.kind());
-        }
-        let spans = &self.sharing().shared;
-        self.weighted(weights, spans)
+        self.passes.add_up();
+        self.combined(weights)
     }
 
     fn pull_back(&mut self, shared: Shared, heads: &[f64]) -> Tensor {
+        self.passes.pull_back(matches!(shared, Shared::Direction(_)));
         if let (Shared::Weights(weights), false) = (shared, self.request.gradients)
             && weights == heads
         {
@@ -349,7 +356,7 @@ impl Evaluation for Taped<'_> {
     }
 
     fn backward_passes(&self) -> u64 {
-        self.passes
+        self.passes.taken()
     }
 }
 

@@ -5,6 +5,7 @@ use super::workspace::{Inputs, Workspace};
 use super::{Dense, Number};
 use crate::data::Batch;
 use crate::engine::Request;
+use crate::engine::passes::Passes;
 use crate::kernels::{Finish, Matrix, MatrixMut, Start};
 use crate::libtorch::{numbers, numbers_mut};
 use crate::methods::{self, Evaluation, Shared};
@@ -21,9 +22,7 @@ pub struct Handmade<'a, T: Number> {
     room: Workspace<T>,
     accuracies: Vec<Option<f64>>,
     gramian: Option<methods::Matrix>,
-    /// The tasks' gradients were computed, in one form or another.
-    apart: bool,
-    passes: u64,
+    passes: Passes,
 }
 
 impl<'a, T: Number> Handmade<'a, T> {
@@ -35,18 +34,12 @@ impl<'a, T: Number> Handmade<'a, T> {
         room: Workspace<T>,
         accuracies: Vec<Option<f64>>,
     ) -> Self {
-        Self { engine, parameters, request, inputs, room, accuracies, gramian: None, apart: false, passes: 0 }
+        let passes = Passes::new(request, room.present.len());
+        Self { engine, parameters, request, inputs, room, accuracies, gramian: None, passes }
     }
 
     fn weights(&self) -> &'a [T] {
         numbers(&self.parameters.flat)
-    }
-
-    /// Counts the passes that the tasks' gradients stand for.
-    fn come_apart(&mut self) {
-        if !std::mem::replace(&mut self.apart, true) {
-            self.passes += self.room.present.len() as u64;
-        }
     }
 
     /// The gradient by what the heads read `[N, width]`, of the outputs' scaled gradients.
@@ -92,12 +85,10 @@ impl<'a, T: Number> Handmade<'a, T> {
     fn follow(&mut self, shared: Shared, flat: &mut [T]) {
         match shared {
             Shared::Weights(weights) => {
-                self.passes += 1;
                 self.room.scale(&self.engine.network, weights);
                 self.scaled_through_trunk(flat);
             }
             Shared::Direction(direction) if self.request.representation => {
-                self.passes += 1;
                 self.direction_through_trunk(numbers(direction), flat);
             }
             Shared::Direction(direction) => {
@@ -126,7 +117,7 @@ impl<T: Number> Evaluation for Handmade<'_, T> {
     }
 
     fn jacobian(&mut self) -> Tensor {
-        self.come_apart();
+        self.passes.take_apart();
         let mut scratch = std::mem::take(&mut self.room.scratch);
         let (network, room) = (&self.engine.network, &self.room);
         let columns = if self.request.representation { room.rows * network.width } else { network.columns };
@@ -147,7 +138,7 @@ impl<T: Number> Evaluation for Handmade<'_, T> {
     }
 
     fn gramian(&mut self) -> methods::Matrix {
-        self.come_apart();
+        self.passes.take_apart();
         if let Some(gramian) = &self.gramian {
             return gramian.clone();
         }
@@ -166,7 +157,7 @@ impl<T: Number> Evaluation for Handmade<'_, T> {
     }
 
     fn combine(&mut self, weights: &[f64]) -> Tensor {
-        self.passes += 1;
+        self.passes.add_up();
         let network = &self.engine.network;
         self.room.scale(network, weights);
         if self.request.representation {
@@ -187,6 +178,7 @@ impl<T: Number> Evaluation for Handmade<'_, T> {
     }
 
     fn pull_back(&mut self, shared: Shared, heads: &[f64]) -> Tensor {
+        self.passes.pull_back(matches!(shared, Shared::Direction(_)));
         let mut gradient = self.room.gradient(self.parameters.flat.numel());
         let flat = numbers_mut(&mut gradient);
         self.follow(shared, flat);
@@ -202,7 +194,7 @@ impl<T: Number> Evaluation for Handmade<'_, T> {
     }
 
     fn backward_passes(&self) -> u64 {
-        self.passes
+        self.passes.taken()
     }
 }
 
