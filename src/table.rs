@@ -1,5 +1,8 @@
 //! Tables of text, in the forms that people paste: aligned text, Markdown, LaTeX, CSV.
 
+mod latex;
+mod markdown;
+
 use crate::error::Mistake;
 
 /// A table.
@@ -29,48 +32,51 @@ pub enum Form {
 }
 
 impl Table {
-    /// Aligned columns under a title.
+    /// Aligned columns under a title, for a terminal: a control character is shown as an escape such as `\n` or `\u{1b}`.
     pub fn text(&self) -> String {
+        let Self { title, columns, rows } = self.with(visible);
         let width = |column: usize| {
-            let cells = self.rows.iter().map(|row| row[column].chars().count());
-            cells.chain([self.columns[column].chars().count()]).max().unwrap_or(0)
+            let cells = rows.iter().chain([&columns]).map(|row| row[column].chars().count());
+            cells.max().unwrap_or(0)
         };
-        let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
-        let line = |cells: &[String]| {
+        let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+        let line = |cells: &Vec<String>| {
             let padded = cells.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
                 if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
             });
             padded.collect::<Vec<_>>().join("  ").trim_end().to_string()
         };
-        let lines = std::iter::once(line(&self.columns)).chain(self.rows.iter().map(|row| line(row)));
-        format!("{}\n\n{}\n", self.title, lines.collect::<Vec<_>>().join("\n"))
+        let lines: Vec<String> = std::iter::once(&columns).chain(&rows).map(line).collect();
+        format!("{title}\n\n{}\n", lines.join("\n"))
     }
 
-    /// A Markdown table under a bold title.
+    /// A table in GitHub-flavored Markdown under a bold title; every text is shown as it is, whatever it holds.
     pub fn markdown(&self) -> String {
-        let line = |cells: &[String]| {
-            let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
-            format!("| {} |", cells.join(" | "))
-        };
-        let rule = format!("|---|{}", "--:|".repeat(self.columns.len() - 1));
-        let rows: Vec<String> = self.rows.iter().map(|row| line(row)).collect();
-        format!("**{}**\n\n{}\n{rule}\n{}\n", self.title, line(&self.columns), rows.join("\n"))
+        let Self { title, columns, rows } = self.with(markdown::literal);
+        let line = |cells: &Vec<String>| format!("| {} |", cells.join(" | "));
+        let rule = format!("|---|{}", "--:|".repeat(columns.len() - 1));
+        let rows: Vec<String> = rows.iter().map(line).collect();
+        format!("**{title}**\n\n{}\n{rule}\n{}\n", line(&columns), rows.join("\n"))
     }
 
     /// A `table` with a `tabular` of the package booktabs.
     pub fn latex(&self) -> String {
-        let line = |cells: &[String]| {
-            format!("{} \\\\", cells.iter().map(|cell| escaped(cell)).collect::<Vec<_>>().join(" & "))
-        };
-        let rows: Vec<String> = self.rows.iter().map(|row| format!("    {}", line(row))).collect();
+        let Self { title, columns, rows } = self.with(latex::literal);
+        let line = |cells: &Vec<String>| latex::row(cells);
+        let rows: Vec<String> = rows.iter().map(|cells| format!("    {}", line(cells))).collect();
         format!(
-            "\\begin{{table}}\n  \\centering\n  \\caption{{{}}}\n  \\begin{{tabular}}{{l{}}}\n    \\toprule\n    {}\n    \\midrule\n{}\n    \
+            "\\begin{{table}}\n  \\centering\n  \\caption{{{title}}}\n  \\begin{{tabular}}{{l{}}}\n    \\toprule\n    {}\n    \\midrule\n{}\n    \
              \\bottomrule\n  \\end{{tabular}}\n\\end{{table}}\n",
-            escaped(&self.title),
-            "r".repeat(self.columns.len() - 1),
-            line(&self.columns),
+            "r".repeat(columns.len() - 1),
+            line(&columns),
             rows.join("\n")
         )
+    }
+
+    /// With every text in another form.
+    fn with(&self, form: fn(&str) -> String) -> Self {
+        let each = |cells: &Vec<String>| cells.iter().map(|cell| form(cell)).collect();
+        Self { title: form(&self.title), columns: each(&self.columns), rows: self.rows.iter().map(each).collect() }
     }
 
     /// Comma-separated values with a head line.
@@ -89,33 +95,18 @@ impl Table {
     }
 }
 
-/// Text as LaTeX takes it.
-fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for letter in text.chars() {
-        match letter {
-            '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
-                out.push('\\');
-                out.push(letter);
-            }
-            '\\' => out += "\\textbackslash{}",
-            '~' => out += "\\textasciitilde{}",
-            '^' => out += "\\textasciicircum{}",
-            '±' => out += "$\\pm$",
-            'Δ' => out += "$\\Delta$",
-            '×' => out += "$\\times$",
-            '–' => out += "--",
-            '−' => out += "$-$",
-            '†' => out += "$\\dagger$",
-            '‡' => out += "$\\ddagger$",
-            '§' => out += "\\S{}",
-            '²' => out += "$^2$",
-            '<' => out += "$<$",
-            '>' => out += "$>$",
-            other => out.push(other),
-        }
-    }
-    out
+/// Text on one line that cannot drive a terminal: control characters, line breaks among them, are shown as escapes.
+fn visible(text: &str) -> String {
+    let shown = |letter: char| match letter {
+        _ if !is_unprintable(letter) => String::from(letter),
+        _ => letter.escape_default().to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
+/// Whether a letter is no letter: a control character, or one that breaks a line.
+fn is_unprintable(letter: char) -> bool {
+    letter.is_control() || ['\u{2028}', '\u{2029}'].contains(&letter)
 }
 
 #[cfg(test)]
@@ -144,7 +135,46 @@ mod tests {
         );
         let latex = table.latex();
         assert!(latex.contains("\\caption{R$^2$ of a\\_b}") && latex.contains("method & $\\Delta$m \\\\"), "{latex}");
-        assert!(latex.contains("sum|x & 1.0 $\\pm$ 0.1 \\\\"), "{latex}");
+        assert!(latex.contains("sum\\textbar{}x & 1.0 $\\pm$ 0.1 \\\\"), "{latex}");
         assert_eq!(table.csv().unwrap(), "method,Δm\nsum|x,1.0 ± 0.1\n\"famo, all 9\",-4\n");
+    }
+    /// Arms are called by any text.
+    fn hostile() -> Table {
+        let row = |cells: [&str; 2]| cells.map(String::from).to_vec();
+        Table {
+            title: "*R²* of\n<b>".into(),
+            columns: row(["[x](y)", "a|b"]),
+            rows: vec![row(["[x](y)\r\n\u{1b}[31m", "1 [0, 2]"]), row(["*--`\\|", "2"])],
+        }
+    }
+
+    #[test]
+    fn text_stays_on_its_line_and_sends_nothing_to_the_terminal() {
+        assert_eq!(
+            hostile().text(),
+            "*R²* of\\n<b>\n\n[x](y)                     a|b\n[x](y)\\r\\n\\u{1b}[31m  1 [0, 2]\n*--`\\|                       2\n"
+        );
+    }
+
+    #[test]
+    fn markdown_shows_every_text_and_no_mark() {
+        assert_eq!(
+            hostile().markdown(),
+            "**\\*R²\\* of<br>\\<b>**\n\n| [x\\](y) | a\\|b |\n|---|--:|\n| [x\\](y)<br>\\\\u{1b}[31m | 1 [0, 2] |\n\
+             | \\*--\\`\\\\\\| | 2 |\n"
+        );
+    }
+
+    #[test]
+    fn latex_takes_no_cell_for_an_argument_and_no_letter_for_another() {
+        let latex = hostile().latex();
+        for part in [
+            "\\caption{*R$^2$* of\\textbackslash{}n$<$b$>$}",
+            "{}[x](y) & a\\textbar{}b \\\\\n",
+            "{}[x](y)\\textbackslash{}r\\textbackslash{}n\\textbackslash{}u\\{1b\\}[31m & 1 [0, 2] \\\\\n",
+            "{}*-{}-\\textasciigrave{}\\textbackslash{}\\textbar{} & 2 \\\\\n",
+        ] {
+            assert!(latex.contains(part), "{part} is missing in:\n{latex}");
+        }
     }
 }
