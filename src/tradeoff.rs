@@ -11,8 +11,29 @@ use serde::Serialize;
 pub struct Known {
     reference: Vec<f64>,
     points: Vec<Vec<f64>>,
+    samples: Samples,
     /// Of all of it.
     hypervolume: f64,
+}
+
+/// How a known front was sampled: a distance from it depends on where its samples lie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Samples {
+    /// So many points.
+    pub count: usize,
+    /// How they lie on the front.
+    pub placement: String,
+}
+
+impl Samples {
+    /// Those of [`ProblemKind::front`]: `count` points in `steps` of the shares that the objectives have.
+    fn new(objectives: usize, steps: usize, count: usize) -> Self {
+        let placement = match objectives {
+            2 => "at equal steps of the front's parameter, from one end to the other".into(),
+            _ => format!("at all shares of the {objectives} objectives in whole {steps}ths"),
+        };
+        Self { count, placement }
+    }
 }
 
 impl Known {
@@ -27,7 +48,8 @@ impl Known {
             // Points of a surface leave much of it out.
             None => problem.hypervolume().unwrap_or_else(|| pareto::hypervolume(&points, &reference)),
         };
-        Some(Self { reference, points, hypervolume })
+        let samples = Samples::new(problem.objectives(), steps, points.len());
+        Some(Self { reference, points, samples, hypervolume })
     }
 }
 
@@ -46,15 +68,18 @@ pub struct Tradeoff<'a> {
     pub hypervolume: Option<f64>,
     /// That of the whole known front.
     pub known_hypervolume: Option<f64>,
-    /// The mean distance from the known front to the nearest point.
+    /// The mean distance from a sample of the known front to the nearest point
+    /// ([`inverted_generational_distance`](pareto::inverted_generational_distance)).
     pub inverted_generational_distance: Option<f64>,
+    /// The samples of the known front that it is the mean over.
+    pub inverted_generational_distance_samples: Option<&'a Samples>,
     /// Deb's Δ with the ends of the known front, two objectives only.
     pub deb_spread: Option<f64>,
 }
 
 impl<'a> Tradeoff<'a> {
     /// Measures a front.
-    pub fn of(front: &'a Front, known: Option<&Known>) -> Self {
+    pub fn of(front: &'a Front, known: Option<&'a Known>) -> Self {
         let points: Vec<Vec<f64>> = front.points.iter().filter_map(|point| point.turned(&front.objectives)).collect();
         let ends = |known: &Known| {
             let end = |point: &Vec<f64>| <[f64; 2]>::try_from(point.as_slice()).ok();
@@ -68,6 +93,7 @@ impl<'a> Tradeoff<'a> {
             inverted_generational_distance: known
                 .map(|known| inverted_generational_distance(&points, &known.points))
                 .filter(|distance| distance.is_finite()),
+            inverted_generational_distance_samples: known.map(|known| &known.samples),
             deb_spread: known.and_then(ends).zip(pairs(&points)).and_then(|(ends, pairs)| pareto::spread(&pairs, ends)),
         }
     }
@@ -105,13 +131,18 @@ pub fn coverage(tradeoffs: &[Tradeoff]) -> Table {
             shown(it.deb_spread),
         ]
     };
-    let whole = tradeoffs
-        .first()
-        .and_then(|it| it.known_hypervolume)
-        .map_or(String::new(), |whole| format!(", whose hypervolume is {whole:.6}"));
-    Table {
-        title: format!("Beside the known front{whole}"),
-        columns: columns.map(String::from).to_vec(),
-        rows: tradeoffs.iter().map(row).collect(),
+    let rows = tradeoffs.iter().map(row).collect();
+    Table { title: beside(tradeoffs.first()), columns: columns.map(String::from).to_vec(), rows }
+}
+
+/// What the known front is, and where it was sampled.
+fn beside(first: Option<&Tradeoff>) -> String {
+    let mut title = String::from("Beside the known front");
+    if let Some(whole) = first.and_then(|it| it.known_hypervolume) {
+        title += &format!(", whose hypervolume is {whole:.6}");
     }
+    if let Some(Samples { count, placement }) = first.and_then(|it| it.inverted_generational_distance_samples) {
+        title += &format!("; IGD is the mean over {count} of its points, {placement}");
+    }
+    title
 }

@@ -80,6 +80,9 @@ fn on_a_convex_front_constant_weights_find_most_of_it() {
         assert!((least..1.0).contains(&front.share()), "{}", front.0);
         front.assert_on(|point| point[1] - (1.0 - point[0].sqrt()), 1e-3);
         assert!(front.number("inverted_generational_distance") < 0.15 && front.number("deb_spread") < 1.0);
+        let samples = &front.0["inverted_generational_distance_samples"];
+        let placement = "at equal steps of the front's parameter, from one end to the other";
+        assert_eq!(samples, &serde_json::json!({ "count": 2001, "placement": placement }));
     }
     // Weights are minus the slope of the front: f1 = (w2 / 2 w1)² where that is below 1.
     let (first, weights) = (fronts[0].points(), 1..8);
@@ -137,6 +140,10 @@ fn on_a_sphere_constant_weights_find_the_corners_alone() {
         assert_eq!(front.points().len(), 10);
         assert!((front.number("known_hypervolume") - (1.0 - std::f64::consts::PI / 6.0)).abs() < 1e-12);
         assert!(front.0["deb_spread"].is_null(), "two objectives only");
+        // All (80 + 2 choose 2) ways to give 80 equal parts to three objectives.
+        let samples = &front.0["inverted_generational_distance_samples"];
+        let placement = "at all shares of the 3 objectives in whole 80ths";
+        assert_eq!(samples, &serde_json::json!({ "count": 3321, "placement": placement }));
         front.assert_on(|point| point.iter().map(|value| value * value).sum::<f64>().sqrt() - 1.0, 1e-3);
     }
     assert!(fronts[1..].iter().all(|front| front.share() > 0.45), "{} {}", fronts[1].0, fronts[2].0);
@@ -209,6 +216,7 @@ fn a_second_call_trains_nothing_and_reports_read_the_folder() {
         "What each preference came to",
         "0.500, 1.500",
         "Beside the known front, whose hypervolume is 0.6666",
+        "; IGD is the mean over 2001 of its points, at equal steps of the front's parameter, from one end to the other",
         "runs/mine-pareto",
     ] {
         assert!(first.contains(part), "{part} is missing in:\n{first}");
