@@ -371,19 +371,85 @@ fn curves_are_means_over_the_seeds_with_a_standard_error_to_both_sides() {
     assert_eq!((only.quantity, only.task.as_str(), only.metric.as_str()), (Quantity::Validation, "a", "accuracy"));
     let [(name, points)] = only.curves.as_slice() else { panic!("{only:?}") };
     assert_eq!((name.as_str(), points.len()), ("sum", 3));
-    // 0.1, 0.3, 0.8: mean 0.4, squares 0.09 + 0.01 + 0.16, √(0.26 / 2 / 3). 0.2, 0.6: mean 0.4, √(0.08 / 1 / 2). 0.9 alone.
+    // Where a run tells no number it has its last one: 0.1, 0.3, 0.8; then 0.2, 0.3, 0.6; then 0.2, 0.9, 0.6.
     let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
-    for (point, (step, mean, error)) in
-        points.iter().zip([(1.0, 0.4, Some((0.26f64 / 6.0).sqrt())), (2.0, 0.4, Some(0.2)), (3.0, 0.9, None)])
+    for (point, (step, values)) in
+        points.iter().zip([(1.0, [0.1, 0.3, 0.8]), (2.0, [0.2, 0.3, 0.6]), (3.0, [0.2, 0.9, 0.6])])
     {
+        let mean = values.iter().sum::<f64>() / 3.0;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let (error, [low, high]) = ((squares / 6.0).sqrt(), point.band.expect("three seeds"));
         assert!(near(point.step, step) && near(point.mean, mean), "{point:?}");
-        match (point.band, error) {
-            (Some([low, high]), Some(error)) => {
-                assert!(near(low, mean - error) && near(high, mean + error), "{point:?}")
-            }
-            (band, error) => assert!(band.is_none() && error.is_none(), "{point:?}"),
-        }
+        assert!(near(low, mean - error) && near(high, mean + error), "{point:?}");
     }
+    assert!(!only.ended_early, "the last record of all is at step 3");
+}
+
+/// Records of three runs at every tenth step: two that end with a good value, one that goes on with a bad one.
+fn make_runs_that_end_early(folder: &Path) {
+    for (seed, last, value) in [(0, 40, "0.9"), (1, 60, "0.7"), (2, 100, "0.2")] {
+        let lines = |step| {
+            let more = line(step, "train", "a", "loss", value) + &line(step, "train", "a", "weight", value);
+            line(step, "validation", "a", "accuracy", value) + &more
+        };
+        let lines: String = (10..=last).step_by(10).map(lines).collect();
+        make(folder, "sum", seed, [json!(0.5), json!(0.5)], &lines);
+    }
+}
+
+#[test]
+fn a_run_that_ended_early_keeps_its_last_validation_value() {
+    let folder = tempfile::tempdir().expect("a folder");
+    make_runs_that_end_early(folder.path());
+    let records = records(folder.path());
+    let chart = records.charts.iter().find(|it| it.quantity == Quantity::Validation).expect("a chart");
+    let points = &chart.curves[0].1;
+    let steps: Vec<f64> = points.iter().map(|point| point.step).collect();
+    assert_eq!(steps, [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0]);
+    // 0.9, 0.7, 0.2 all the way: mean 0.6, squares 0.09 + 0.01 + 0.16.
+    let error = (0.26f64 / 6.0).sqrt();
+    for point in points {
+        let [low, high] = point.band.expect("three runs");
+        assert!((point.mean - 0.6).abs() < 1e-12, "{point:?}");
+        assert!((low - (0.6 - error)).abs() < 1e-12 && (high - (0.6 + error)).abs() < 1e-12, "{point:?}");
+    }
+    assert!(chart.ended_early);
+}
+
+#[test]
+fn a_curve_of_updates_ends_where_the_first_run_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    make_runs_that_end_early(folder.path());
+    for quantity in [Quantity::Loss, Quantity::Weight] {
+        let records = records(folder.path());
+        let chart = records.charts.iter().find(|it| it.quantity == quantity).expect("a chart");
+        let points = &chart.curves[0].1;
+        assert_eq!(points.last().expect("points").step, 40.0);
+        assert!(points.iter().all(|point| (point.mean - 0.6).abs() < 1e-12) && chart.ended_early, "{points:?}");
+    }
+}
+
+#[test]
+fn a_run_counts_from_its_first_value_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (seed, from, value) in [(0, 1, "0.9"), (1, 3, "0.5")] {
+        let lines: String = (from..5).map(|step| line(step, "validation", "a", "accuracy", value)).collect();
+        make(folder.path(), "sum", seed, [json!(0.5), json!(0.5)], &lines);
+    }
+    let records = records(folder.path());
+    let means: Vec<f64> = records.charts[0].curves[0].1.iter().map(|point| point.mean).collect();
+    assert_eq!(means, [0.9, 0.9, 0.7, 0.7]);
+}
+
+#[test]
+fn a_caption_tells_of_runs_that_ended_early_where_there_are_any() {
+    let folder = tempfile::tempdir().expect("a folder");
+    make_runs_that_end_early(folder.path());
+    let page = page(folder.path());
+    assert_eq!(page.matches("A run that ended early keeps its last value.").count(), 1);
+    assert_eq!(page.matches("An arm's curve ends where its first run ended.").count(), 2, "of the loss, of the weight");
+    let even = self::page(sweep());
+    assert!(!even.contains("ended early") && !even.contains("its first run ended"));
 }
 
 #[test]
@@ -402,10 +468,10 @@ fn neighbouring_steps_are_averaged_within_each_run_before_the_seeds_are() {
     assert_eq!((only.quantity, points.len()), (Quantity::Loss, 121));
     for (bin, point) in points[..120].iter().enumerate() {
         let first = 2.0 * bin as f64;
-        // Of the first run (s + s + 1) / 2, of the second 2 s; three steps recorded: s, s + 1, s.
+        // Of the first run (s + s + 1) / 2, of the second 2 s; recorded were the steps s and s + 1.
         let (one, other) = (first + 0.5, 2.0 * first);
         let mean = (one + other) / 2.0;
-        assert!((point.step - (first + 1.0 / 3.0)).abs() < 1e-9 && (point.mean - mean).abs() < 1e-9, "{point:?}");
+        assert!((point.step - (first + 0.5)).abs() < 1e-9 && (point.mean - mean).abs() < 1e-9, "{point:?}");
         // The standard error of two values is half their distance.
         let half = (other - one).abs() / 2.0;
         let [low, high] = point.band.expect("two seeds");

@@ -200,7 +200,7 @@ fn cost(comparison: &Comparison) -> Option<Named> {
 }
 
 fn curves(recorded: &Recorded) -> Named {
-    let Recorded { quantity, task, metric, curves } = recorded;
+    let Recorded { quantity, task, metric, curves, ended_early } = recorded;
     let (name, title, y_name, caption) = match quantity {
         Quantity::Validation => (
             format!("validation-{task}-{metric}"),
@@ -227,6 +227,11 @@ fn curves(recorded: &Recorded) -> Named {
             "Share of the pairs of tasks whose gradients have a negative cosine, at the steps that looked.",
         ),
     };
+    let ends = match (ended_early, quantity.outlasts_training()) {
+        (false, _) => "",
+        (true, true) => " A run that ended early keeps its last value.",
+        (true, false) => " An arm's curve ends where its first run ended.",
+    };
     let positive = curves.iter().flat_map(|(_, points)| points).all(|point| point.mean > 0.0);
     let spread = || {
         let means = || curves.iter().flat_map(|(_, points)| points).map(|point| point.mean);
@@ -244,5 +249,5 @@ fn curves(recorded: &Recorded) -> Named {
         log_y: is_loss && positive && spread() > 10.0,
         curves: curves.iter().map(curve).collect(),
     };
-    Named { name, section: Section::Curves, caption: caption.into(), chart: Box::new(chart) }
+    Named { name, section: Section::Curves, caption: format!("{caption}{ends}"), chart: Box::new(chart) }
 }

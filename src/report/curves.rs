@@ -2,7 +2,7 @@
 
 use crate::comparison::{Budget, Collection, Comparison, Row};
 use crate::error::Mistake;
-use crate::statistics::standard_error;
+use crate::statistics::{mean, standard_error};
 use anyhow::Result;
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -31,6 +31,8 @@ pub struct Recorded {
     /// Per row that is drawn, in the order of the table, so that a row has one colour everywhere; empty where it has no such
     /// record.
     pub curves: Vec<(String, Vec<Averaged>)>,
+    /// Whether, in a row that is drawn, a run ended before the others did.
+    pub ended_early: bool,
 }
 
 /// What records tell over the steps.
@@ -49,9 +51,9 @@ pub enum Quantity {
 /// A point of a curve.
 #[derive(Debug, Clone, Copy)]
 pub struct Averaged {
-    /// Updates made, the middle of a bin.
+    /// Updates made: the mean of the steps of the bin at which any run has a record, each counted once.
     pub step: f64,
-    /// Over the seeds.
+    /// Over the seeds that have begun.
     pub mean: f64,
     /// One standard error to both sides, from two seeds on.
     pub band: Option<[f64; 2]>,
@@ -65,6 +67,16 @@ impl Quantity {
     /// to tell something.
     fn bins(self) -> u64 {
         if self == Self::Conflict { 30 } else { 120 }
+    }
+
+    /// Whether a run that ended keeps its last value while others of its arm go on; if not, the arm's curve ends where its
+    /// first run does, so that no point is a mean over survivors alone.
+    ///
+    /// What is measured on validation is of the model, which stays as it is when training ends. The loss of a batch, the
+    /// weights and the conflicts are of updates: after the last one there are none, and the value of one batch, held, would
+    /// be noise that looks like a plateau.
+    pub fn outlasts_training(self) -> bool {
+        self == Self::Validation
     }
 }
 
@@ -94,7 +106,7 @@ impl Records {
     /// # Errors
     /// A file is there and cannot be read.
     pub fn read(collection: &Collection, comparison: &Comparison) -> Result<Self> {
-        let mut rows: Vec<(&Row, BTreeMap<Key, Vec<Averaged>>)> = Vec::new();
+        let mut rows: Vec<(&Row, BTreeMap<Key, Mean>)> = Vec::new();
         for row in drawn(comparison) {
             let Some(arm) = collection.arms.iter().find(|arm| arm.name == row.arm) else { continue };
             let trial = &arm.trials[row.chosen];
@@ -105,11 +117,12 @@ impl Records {
         }
         let keys: BTreeSet<Key> = rows.iter().flat_map(|(_, curves)| curves.keys().cloned()).collect();
         let recorded = |key: Key| {
-            let curve = |(row, curves): &(&Row, BTreeMap<Key, Vec<Averaged>>)| {
-                (row.name.clone(), curves.get(&key).cloned().unwrap_or_default())
+            let curve = |(row, curves): &(&Row, BTreeMap<Key, Mean>)| {
+                (row.name.clone(), curves.get(&key).map(|mean| mean.points.clone()).unwrap_or_default())
             };
+            let ended_early = rows.iter().filter_map(|(_, curves)| curves.get(&key)).any(|mean| mean.ended_early);
             let curves = rows.iter().map(curve).collect();
-            Recorded { quantity: key.quantity, task: key.task, metric: key.metric, curves }
+            Recorded { quantity: key.quantity, task: key.task, metric: key.metric, curves, ended_early }
         };
         Ok(Self { charts: keys.into_iter().map(recorded).collect() })
     }
@@ -148,7 +161,15 @@ impl Line<'_> {
     }
 }
 
-type Run = BTreeMap<Key, Vec<(u64, f64)>>;
+/// By what they are of, the records of a run: steps in order, and values where they are numbers.
+type Run = BTreeMap<Key, Vec<(u64, Option<f64>)>>;
+
+/// The curve of a row.
+struct Mean {
+    points: Vec<Averaged>,
+    /// Whether a run ended in an earlier bin than another.
+    ended_early: bool,
+}
 
 /// The records of a run; none where the file was taken away.
 fn read(folder: &Path) -> Result<Run> {
@@ -165,46 +186,49 @@ fn read(folder: &Path) -> Result<Run> {
         // Most lines are of no interest here; these words are cheaper to find than a line to read.
         if ["\"loss\"", "\"validation\"", "\"weight\"", "\"conflicting_pairs\""].iter().any(|word| text.contains(word))
             && let Ok(line) = serde_json::from_str::<Line>(&text)
-            && let (Some(key), Some(value)) = (line.key(), line.value.as_f64())
+            && let Some(key) = line.key()
         {
-            run.entry(key).or_default().push((line.step, value));
+            run.entry(key).or_default().push((line.step, line.value.as_f64()));
         }
         text.clear();
     }
     Ok(run)
 }
 
-/// Means of bins of steps in each run, and over them mean and standard error over the runs.
-fn average(runs: &[Run]) -> BTreeMap<Key, Vec<Averaged>> {
-    let mut keys: Vec<&Key> = runs.iter().flat_map(BTreeMap::keys).collect();
-    keys.sort();
-    keys.dedup();
-    let one = |key: &Key| {
-        let records: Vec<&Vec<(u64, f64)>> = runs.iter().filter_map(|run| run.get(key)).collect();
-        let last = records.iter().filter_map(|of| of.last()).map(|(step, _)| *step).max().unwrap_or(0);
-        let width = last.div_ceil(key.quantity.bins()).max(1);
-        let mut bins: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
-        let mut steps: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
-        for of_run in records {
-            let mut inside: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
-            for (step, value) in of_run {
-                inside.entry(step / width).or_default().push(*value);
-                let (sum, count) = steps.entry(step / width).or_default();
-                *sum += *step as f64;
-                *count += 1.0;
-            }
-            for (bin, values) in inside {
-                bins.entry(bin).or_default().push(values.iter().sum::<f64>() / values.len() as f64);
-            }
-        }
-        bins.into_iter()
-            .map(|(bin, values)| {
-                let mean = values.iter().sum::<f64>() / values.len() as f64;
-                let error = standard_error(&values);
-                let (sum, count) = steps[&bin];
-                Averaged { step: sum / count, mean, band: error.map(|error| [mean - error, mean + error]) }
-            })
-            .collect()
+/// The curves of an arm's runs.
+fn average(runs: &[Run]) -> BTreeMap<Key, Mean> {
+    let keys: BTreeSet<&Key> = runs.iter().flat_map(BTreeMap::keys).collect();
+    let of = |key: &Key| mean_of(key.quantity, &runs.iter().filter_map(|run| run.get(key)).collect::<Vec<_>>());
+    keys.into_iter().map(|key| (key.clone(), of(key))).filter(|(_, mean)| !mean.points.is_empty()).collect()
+}
+
+/// Means of bins of steps in each run, and over them mean and standard error over the runs. In a bin in which a run has no
+/// value it has its last one before; before its first it does not count.
+fn mean_of(quantity: Quantity, runs: &[&Vec<(u64, Option<f64>)>]) -> Mean {
+    let ends = || runs.iter().filter_map(|records| records.last()).map(|(step, _)| *step);
+    let (first, last) = (ends().min().unwrap_or(0), ends().max().unwrap_or(0));
+    let end = if quantity.outlasts_training() { last } else { first };
+    let width = end.div_ceil(quantity.bins()).max(1);
+    let mut bins: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+    for (step, _) in runs.iter().flat_map(|records| records.iter()).filter(|(step, _)| *step <= end) {
+        bins.entry(step / width).or_default().insert(*step);
+    }
+    let known: Vec<BTreeMap<u64, f64>> = runs.iter().map(|records| binned(records, width, end)).collect();
+    let point = |(bin, steps): (u64, BTreeSet<u64>)| {
+        let held = |means: &BTreeMap<u64, f64>| means.range(..=bin).next_back().map(|(_, mean)| *mean);
+        let values: Vec<f64> = known.iter().filter_map(held).collect();
+        let (mean, error) = (mean(&values)?, standard_error(&values));
+        let step = steps.iter().sum::<u64>() as f64 / steps.len() as f64;
+        Some(Averaged { step, mean, band: error.map(|error| [mean - error, mean + error]) })
     };
-    keys.into_iter().map(|key| (key.clone(), one(key))).collect()
+    Mean { points: bins.into_iter().filter_map(point).collect(), ended_early: first / width < last / width }
+}
+
+/// Per bin of `width` steps the mean of a run's values until the step `end`.
+fn binned(records: &[(u64, Option<f64>)], width: u64, end: u64) -> BTreeMap<u64, f64> {
+    let mut bins: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    for (step, value) in records.iter().filter(|(step, _)| *step <= end) {
+        bins.entry(step / width).or_default().extend(value);
+    }
+    bins.into_iter().filter_map(|(bin, values)| Some((bin, mean(&values)?))).collect()
 }
