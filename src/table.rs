@@ -32,7 +32,8 @@ pub enum Form {
 }
 
 impl Table {
-    /// Aligned columns under a title, for a terminal: a control character is shown as an escape such as `\n` or `\u{1b}`.
+    /// Aligned columns under a title, for a terminal: a control character is shown as an escape
+    /// such as `\n` or `\u{1b}`.
     pub fn text(&self) -> String {
         let Self { title, columns, rows } = self.with(visible);
         let width = |column: usize| {
@@ -50,7 +51,8 @@ impl Table {
         format!("{title}\n\n{}\n", lines.join("\n"))
     }
 
-    /// A table in GitHub-flavored Markdown under a bold title; every text is shown as it is, whatever it holds.
+    /// A table in GitHub-flavored Markdown under a bold title; every text is shown as it is,
+    /// whatever it holds.
     pub fn markdown(&self) -> String {
         let Self { title, columns, rows } = self.with(markdown::literal);
         let line = |cells: &Vec<String>| format!("| {} |", cells.join(" | "));
@@ -95,7 +97,8 @@ impl Table {
     }
 }
 
-/// Text on one line that cannot drive a terminal: control characters, line breaks among them, are shown as escapes.
+/// Text on one line that cannot drive a terminal: control characters, line breaks among them, are
+/// shown as escapes.
 fn visible(text: &str) -> String {
     let shown = |letter: char| match letter {
         _ if !is_unprintable(letter) => String::from(letter),

@@ -26,7 +26,8 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Those of [`ProblemKind::front`]: `count` points in `steps` of the shares that the objectives have.
+    /// Those of [`ProblemKind::front`]: `count` points in `steps` of the shares that the objectives
+    /// have.
     fn new(objectives: usize, steps: usize, count: usize) -> Self {
         let placement = match objectives {
             2 => "at equal steps of the front's parameter, from one end to the other".into(),
@@ -69,7 +70,7 @@ pub struct Tradeoff<'a> {
     /// That of the whole known front.
     pub known_hypervolume: Option<f64>,
     /// The mean distance from a sample of the known front to the nearest point
-    /// ([`inverted_generational_distance`](pareto::inverted_generational_distance)).
+    /// ([`inverted_generational_distance`]).
     pub inverted_generational_distance: Option<f64>,
     /// The samples of the known front that it is the mean over.
     pub inverted_generational_distance_samples: Option<&'a Samples>,

@@ -146,7 +146,8 @@ fn passes(folder: &Path, name: &str, engine: &str, tasks: usize, method: &str, r
     told.map(|(_, passes)| passes).collect()
 }
 
-/// Beside the comparison of every recorded number above: read in portions, and with an update of another length.
+/// Beside the comparison of every recorded number above: read in portions, and with an update of
+/// another length.
 #[test]
 fn both_engines_count_the_backward_passes_of_every_method_alike() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -170,7 +171,8 @@ fn a_backward_pass_is_one_sweep_for_one_cotangent() {
         ("{name: uw, heads: own}", whole, 1.0),
         // The direction, and that whose length it shall have.
         ("{name: sum, scale: mean}", whole, 2.0),
-        // A Gramian, a Jacobian, and three of which the last is only added up: a pass per task and batch.
+        // A Gramian, a Jacobian, and three of which the last is only added up: a pass per task and
+        // batch.
         ("{name: upgrad}", whole, 2.0),
         ("{name: upgrad, scale: mean}", portions, 2.0),
         ("{name: moco}", whole, 2.0),

@@ -371,7 +371,8 @@ fn curves_are_means_over_the_seeds_with_a_standard_error_to_both_sides() {
     assert_eq!((only.quantity, only.task.as_str(), only.metric.as_str()), (Quantity::Validation, "a", "accuracy"));
     let [(name, points)] = only.curves.as_slice() else { panic!("{only:?}") };
     assert_eq!((name.as_str(), points.len()), ("sum", 3));
-    // Where a run tells no number it has its last one: 0.1, 0.3, 0.8; then 0.2, 0.3, 0.6; then 0.2, 0.9, 0.6.
+    // Where a run tells no number it has its last one: 0.1, 0.3, 0.8; then 0.2, 0.3, 0.6; then 0.2,
+    // 0.9, 0.6.
     let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
     for (point, (step, values)) in
         points.iter().zip([(1.0, [0.1, 0.3, 0.8]), (2.0, [0.2, 0.3, 0.6]), (3.0, [0.2, 0.9, 0.6])])
@@ -385,7 +386,8 @@ fn curves_are_means_over_the_seeds_with_a_standard_error_to_both_sides() {
     assert!(!only.ended_early, "the last record of all is at step 3");
 }
 
-/// Records of three runs at every tenth step: two that end with a good value, one that goes on with a bad one.
+/// Records of three runs at every tenth step: two that end with a good value, one that goes on with
+/// a bad one.
 fn make_runs_that_end_early(folder: &Path) {
     for (seed, last, value) in [(0, 40, "0.9"), (1, 60, "0.7"), (2, 100, "0.2")] {
         let lines = |step| {

@@ -2,8 +2,8 @@
 
 use super::Request;
 
-/// The count behind [`Evaluation::backward_passes`](crate::methods::Evaluation::backward_passes), by what was asked of an
-/// evaluation and not by how its engine found the answer.
+/// The count behind [`Evaluation::backward_passes`](crate::methods::Evaluation::backward_passes),
+/// by what was asked of an evaluation and not by how its engine found the answer.
 #[derive(Debug)]
 pub struct Passes {
     request: Request,
@@ -20,8 +20,9 @@ impl Passes {
         Self { request, tasks, apart: false, taken: 0 }
     }
 
-    /// The tasks' gradients, as Jacobian or Gramian: `K` cotangents once, through the shared part of the model. By the
-    /// representation each is swept through its own head alone, which is part of the pass that goes on from there.
+    /// The tasks' gradients, as Jacobian or Gramian: `K` cotangents once, through the shared part
+    /// of the model. By the representation each is swept through its own head alone, which is part
+    /// of the pass that goes on from there.
     pub fn take_apart(&mut self) {
         if !self.apart && !self.request.representation {
             self.taken += self.tasks as u64;
@@ -29,7 +30,8 @@ impl Passes {
         self.apart = true;
     }
 
-    /// A weighted sum of the tasks' gradients: one cotangent, and none beside the tasks' own gradients, of which it is made.
+    /// A weighted sum of the tasks' gradients: one cotangent, and none beside the tasks' own
+    /// gradients, of which it is made.
     pub fn add_up(&mut self) {
         match self.request.gradients {
             true => self.take_apart(),
@@ -37,8 +39,8 @@ impl Passes {
         }
     }
 
-    /// What all parameters follow. From the representation on there is one pass through the trunk, whatever it carries; a
-    /// `direction` of the shared parameters themselves needs none.
+    /// What all parameters follow. From the representation on there is one pass through the trunk,
+    /// whatever it carries; a `direction` of the shared parameters themselves needs none.
     pub fn pull_back(&mut self, direction: bool) {
         match (self.request.representation, direction) {
             (true, _) => self.taken += 1,

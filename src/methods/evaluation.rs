@@ -40,22 +40,24 @@ pub trait Evaluation {
 
     /// Backward passes so far: what was asked of this batch costs, whichever engine answers.
     ///
-    /// One backward pass is one reverse-mode sweep through the shared part of the model, over all rows of the batch, for one
-    /// cotangent (a vector of weights on the losses); `K` cotangents swept at once count `K`, and a batch that is read in
-    /// several portions counts as the one batch that it is.
+    /// One backward pass is one reverse-mode sweep through the shared part of the model, over all
+    /// rows of the batch, for one cotangent (a vector of weights on the losses); `K` cotangents
+    /// swept at once count `K`, and a batch that is read in several portions counts as the one
+    /// batch that it is.
     ///
     /// | asked for | backward passes |
     /// |---|---|
     /// | a weighted sum of the losses ([`combine`](Self::combine), [`pull_back`](Self::pull_back)) | 1 |
-    /// | the tasks' gradients ([`jacobian`](Self::jacobian), [`gramian`](Self::gramian)), or any weighted sum of an evaluation that was made for them | `K`, once |
+    /// | the tasks' gradients ([`jacobian`](Self::jacobian), [`gramian`](Self::gramian)) | `K`, once |
+    /// | the first weighted sum of an evaluation that was made for the tasks' gradients | `K`, once |
     /// | weighted sums or directions of gradients that are counted | 0 |
     /// | the tasks' gradients by the representation | 0 |
     /// | the update of all parameters by way of the representation | 1 |
     ///
-    /// What leads to the tasks' own parameters is part of the pass beside it: each head is swept by its own loss, so that all
-    /// heads together cost what they cost in one pass (Sener and Koltun, "Multi-Task Learning as Multi-Objective
-    /// Optimization", NeurIPS 2018, count MGDA-UB as one backward pass for this reason). An engine may do with more or fewer
-    /// sweeps, such as one more to pull weights back where it keeps no Jacobian: that is its own affair, and shows in the
-    /// time.
+    /// What leads to the tasks' own parameters is part of the pass beside it: each head is swept by
+    /// its own loss, so that all heads together cost what they cost in one pass (Sener and Koltun,
+    /// "Multi-Task Learning as Multi-Objective Optimization", NeurIPS 2018, count MGDA-UB as one
+    /// backward pass for this reason). How an engine finds the answer does not count: one that keeps
+    /// no Jacobian for a Gramian sweeps once more to pull weights back, which shows in the time alone.
     fn backward_passes(&self) -> u64;
 }

@@ -51,7 +51,8 @@ pub enum Quantity {
 /// A point of a curve.
 #[derive(Debug, Clone, Copy)]
 pub struct Averaged {
-    /// Updates made: the mean of the steps of the bin at which any run has a record, each counted once.
+    /// Updates made: the mean of the steps of the bin at which any run has a record, each counted
+    /// once.
     pub step: f64,
     /// Over the seeds that have begun.
     pub mean: f64,
@@ -69,12 +70,12 @@ impl Quantity {
         if self == Self::Conflict { 30 } else { 120 }
     }
 
-    /// Whether a run that ended keeps its last value while others of its arm go on; if not, the arm's curve ends where its
-    /// first run does, so that no point is a mean over survivors alone.
+    /// Whether a run that ended keeps its last value while others of its arm go on; if not, the
+    /// arm's curve ends where its first run does, so that no point is a mean over survivors alone.
     ///
-    /// What is measured on validation is of the model, which stays as it is when training ends. The loss of a batch, the
-    /// weights and the conflicts are of updates: after the last one there are none, and the value of one batch, held, would
-    /// be noise that looks like a plateau.
+    /// What is measured on validation is of the model, which stays as it is when training ends. The
+    /// loss of a batch, the weights and the conflicts are of updates: after the last one there are
+    /// none, and the value of one batch, held, would be noise that looks like a plateau.
     pub fn outlasts_training(self) -> bool {
         self == Self::Validation
     }
@@ -202,8 +203,8 @@ fn average(runs: &[Run]) -> BTreeMap<Key, Mean> {
     keys.into_iter().map(|key| (key.clone(), of(key))).filter(|(_, mean)| !mean.points.is_empty()).collect()
 }
 
-/// Means of bins of steps in each run, and over them mean and standard error over the runs. In a bin in which a run has no
-/// value it has its last one before; before its first it does not count.
+/// Means of bins of steps in each run, and over them mean and standard error over the runs. In a
+/// bin in which a run has no value it has its last one before; before its first it does not count.
 fn mean_of(quantity: Quantity, runs: &[&Vec<(u64, Option<f64>)>]) -> Mean {
     let ends = || runs.iter().filter_map(|records| records.last()).map(|(step, _)| *step);
     let (first, last) = (ends().min().unwrap_or(0), ends().max().unwrap_or(0));

@@ -2,8 +2,8 @@
 
 use super::is_unprintable;
 
-/// Text as LaTeX takes it. Control characters, which it refuses, and line breaks, which it takes for spaces and paragraphs,
-/// are shown as escapes.
+/// Text as LaTeX takes it. Control characters, which it refuses, and line breaks, which it takes
+/// for spaces and paragraphs, are shown as escapes.
 pub fn literal(text: &str) -> String {
     let mut out = String::new();
     let mut letters = text.chars().peekable();
@@ -48,7 +48,8 @@ fn command(letter: char) -> Option<&'static str> {
     })
 }
 
-/// A row of cells that are [`literal`]. A bracket or star that opens it would be an argument of the line before.
+/// A row of cells that are [`literal`]. A bracket or star that opens it would be an argument of the
+/// line before.
 pub fn row(cells: &[String]) -> String {
     let cells = cells.join(" & ");
     let guard = if cells.starts_with(['[', '*']) { "{}" } else { "" };

@@ -2,13 +2,16 @@
 
 use super::is_unprintable;
 
-/// Text for a cell of a Markdown table or another line of prose: what Markdown would interpret is escaped, and nothing else,
-/// so that `learning_rate=0.01`, `task1/accuracy` and `0.5 [0.4, 0.6]` stay readable in the source. A line break becomes
-/// `<br>`; other control characters are shown as escapes.
+/// Text for a cell of a Markdown table or another line of prose: what Markdown would interpret is
+/// escaped, and nothing else, so that `learning_rate=0.01`, `task1/accuracy` and `0.5 [0.4, 0.6]`
+/// stay readable in the source. A line break becomes `<br>`; other control characters are shown as
+/// escapes.
 ///
-/// Marks of blocks, such as `#` and `>`, mean nothing within a line; a dollar opens a formula on GitHub.
+/// Marks of blocks, such as `#` and `>`, mean nothing within a line; a dollar opens a formula on
+/// GitHub.
 ///
-/// Reference: GitHub Flavored Markdown Spec, version 0.29, sections 2.4 (backslash escapes), 4.10 (tables), 6 (inlines).
+/// Reference: GitHub Flavored Markdown Spec, version 0.29, sections 2.4 (backslash escapes), 4.10
+/// (tables), 6 (inlines).
 pub fn literal(text: &str) -> String {
     let mut out = String::new();
     for (at, letter) in text.char_indices() {

@@ -39,8 +39,8 @@ pub struct GradientSummary {
     pub update_cosine: Option<f64>,
     /// Steps at which the method found no common descent direction, of all.
     pub stationary_steps: i64,
-    /// Backward passes of training ([`Evaluation::backward_passes`]), of all steps and all batches that they read; those that
-    /// only records took are left out.
+    /// Backward passes of training ([`Evaluation::backward_passes`]), of all steps and all batches
+    /// that they read; those that only records took are left out.
     pub backward_passes: i64,
     /// Seconds that the method itself took, forward and backward passes left out.
     pub method_seconds: f64,
