@@ -40,6 +40,14 @@ fn wilcoxon_finds_what_scipy_finds() {
 }
 
 #[test]
+fn the_sign_flip_test_finds_what_scipy_finds() {
+    for case in cases("sign_flip") {
+        let found = sign_flip(&numbers(&case["differences"])).expect("a test");
+        assert_near(found, number(&case["p"]), 1e-12, &case);
+    }
+}
+
+#[test]
 fn friedman_finds_what_scipy_finds() {
     for case in cases("friedman") {
         let blocks: Vec<Vec<f64>> = case["blocks"].as_array().expect("blocks").iter().map(numbers).collect();
