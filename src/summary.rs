@@ -2,7 +2,7 @@
 
 use crate::data::ColumnFacts;
 use crate::environment::{Environment, peak_memory_mib};
-use crate::experiment::Experiment;
+use crate::experiment::{self, Experiment};
 use crate::metadata::{Budget, ModelFacts};
 use crate::record::Score;
 use crate::trainer::Results;
@@ -57,6 +57,7 @@ pub fn of(
             "method_seconds": gradients.method_seconds,
             "peak_memory_mib": peak_memory_mib(),
         },
+        "definitions": experiment::definitions(experiment),
         "versions": { "polytask": environment.get("polytask"), "libtorch": environment.get("libtorch") },
         "device": environment.get("device"),
         "data": data(rows.0, rows.1),

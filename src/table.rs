@@ -3,6 +3,8 @@
 mod latex;
 mod markdown;
 
+pub use markdown::literal;
+
 use crate::error::Mistake;
 
 /// A table.

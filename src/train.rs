@@ -191,25 +191,11 @@ impl Place {
     }
 }
 
-/// Settings that do not make another run of it: limits and records. They may change on `--resume`.
-const FREE: [&str; 13] = [
-    "train.epochs",
-    "train.steps",
-    "train.time",
-    "train.prefetch",
-    "stop",
-    "checkpoint",
-    "record",
-    "evaluate.batch_size",
-    "data.unseen",
-    "device",
-    "threads",
-    "engine",
-    "instructions",
-];
+/// Limits, which may change on `--resume` as [`experiment::NEUTRAL`] settings may: they do not make another run of it.
+const LIMITS: [&str; 4] = ["train.epochs", "train.steps", "train.time", "stop"];
 
 fn is_free(path: &str) -> bool {
-    FREE.iter().any(|free| path == *free || path.strip_prefix(free).is_some_and(|rest| rest.starts_with(['.', '['])))
+    experiment::is_among(path, &LIMITS) || experiment::is_among(path, &experiment::NEUTRAL)
 }
 
 /// The overrides that make this run another than the YAML's own, as a part of a folder's name.
@@ -255,7 +241,8 @@ fn open(place: &Place, resolved: &Experiment, resume: bool) -> Result<(Run, Opti
         return Ok((run, None));
     }
     let run = Run::reopen(&place.folder)?;
-    let stored = stored_settings(&run)?;
+    let stored =
+        experiment::stored_settings(run.folder())?.with_context(|| run.path("config.yaml").display().to_string())?;
     refuse_other_settings(&run, &stored, resolved)?;
     let path = run.path("config.yaml");
     let train = serde_yaml::from_value(stored["train"].clone()).with_context(|| path.display().to_string())?;
@@ -295,15 +282,7 @@ fn check_rows(checkpoint: &mut TensorFile, facts: &ModelFacts, loaded: &Loaded, 
 /// Where a checkpoint of version 0.1 keeps the fingerprint of its rows.
 const FIRST_FINGERPRINT: &str = "data.fingerprint";
 
-/// The settings that a run was started with; those that its version did not know have the value that it meant.
-fn stored_settings(run: &Run) -> Result<serde_yaml::Value> {
-    let path = run.path("config.yaml");
-    let text = String::from_utf8_lossy(&files::read(&path)?).into_owned();
-    let stored = serde_yaml::from_str(&text).with_context(|| path.display().to_string())?;
-    Ok(experiment::complete(&stored, &path)?)
-}
-
-/// A run goes on with the settings that it was started with, but for the [`FREE`] ones.
+/// A run goes on with the settings that it was started with, but for those that [are free](is_free).
 fn refuse_other_settings(run: &Run, stored: &serde_yaml::Value, resolved: &Experiment) -> Result<()> {
     let path = run.path("config.yaml");
     let changes = yaml::difference(stored, &experiment::value(resolved)?);
@@ -319,7 +298,7 @@ fn refuse_other_settings(run: &Run, stored: &serde_yaml::Value, resolved: &Exper
     Err(Mistake::new(path.display(), format!("the run was started with other settings: {}", fixed.join("; ")))
         .remedy(format!(
             "give it the same settings, or start another run with --out; only {} may change",
-            FREE.join(", ")
+            [&LIMITS[..], &experiment::NEUTRAL].concat().join(", ")
         ))
         .into())
 }

@@ -159,7 +159,8 @@ fn the_page_of_a_sweep_is_whole_and_stands_alone() {
     let titles: Vec<&str> =
         page.split("<svg ").skip(1).filter_map(|svg| svg.split("<title>").nth(1)?.split("</title>").next()).collect();
     assert!(charts >= 10 && titles.len() == charts && titles.iter().all(|title| !title.is_empty()), "{titles:?}");
-    for title in ["Δm against sum", "Mean ranks on Δm", "task1: accuracy on validation", "task2: weight in the update"]
+    for title in
+        ["Δm against sum", "Average ranks by Δm", "task1: accuracy on validation", "task2: weight in the update"]
     {
         assert!(titles.contains(&title), "{title} is not in {titles:?}");
     }
@@ -345,7 +346,7 @@ fn an_unfinished_sweep_makes_a_page_that_says_so() {
 /// The curves of a folder of runs.
 fn records(runs: &Path) -> Records {
     let collection = collect(&[runs.to_path_buf()]).expect("runs");
-    Records::read(&collection, &compare(&collection)).expect("records")
+    Records::read(&collection, &compare(&collection).expect("a comparison")).expect("records")
 }
 
 fn line(step: u64, split: &str, task: &str, metric: &str, value: &str) -> String {

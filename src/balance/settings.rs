@@ -39,7 +39,7 @@ pub enum Gradients {
 #[serde(deny_unknown_fields, default)]
 pub struct Common {
     /// The length of the update, so that one learning rate is comparable between methods. With a method that reads losses,
-    /// `mean` and `sum` cost two backward passes more.
+    /// `mean` and `sum` cost one backward pass more.
     pub scale: Scale,
     /// What the parameters of a task's own head follow. Default, as in the methods' authors' code: `weighted` for every method
     /// that reads losses and for mgda, nash_mtl, fairgrad, imtl_g, epo, gradnorm and excess_mtl; `own` for the others; that of

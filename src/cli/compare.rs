@@ -3,7 +3,7 @@
 use super::words::say;
 use crate::comparison::{Collection, Comparison, Tables, collect, compare, tidy};
 use crate::error::{Mistake, nearest};
-use crate::table::{Form, Table};
+use crate::table::{Form, Table, literal};
 use anyhow::Result;
 use clap::Args;
 use std::path::PathBuf;
@@ -23,6 +23,9 @@ pub struct Runs {
     /// Compare runs on different rows too, and mark them
     #[arg(long)]
     across_data: bool,
+    /// Compare arms whose seeds were trained with different settings too, and mark them
+    #[arg(long)]
+    across_settings: bool,
 }
 
 impl Runs {
@@ -30,6 +33,7 @@ impl Runs {
     pub fn collect(&self) -> Result<Collection> {
         let mut collection = collect(&self.runs)?;
         collection.check_rows(self.across_data)?;
+        collection.check_settings(self.across_settings)?;
         let names: Vec<String> = collection.arms.iter().map(|arm| arm.name.clone()).collect();
         for (flag, name) in [("--baseline", &self.baseline), ("--reference", &self.reference)] {
             if let Some(name) = name.as_ref().filter(|name| !names.contains(name)) {
@@ -51,9 +55,10 @@ impl Runs {
 
 /// Compares arms over their seeds: means with intervals, paired tests, ranks, Δm and Δp, cost.
 ///
-/// Per arm the trial that validation chose is read, and its test. Intervals are of 95 % (bootstrap-t); tests are paired by
-/// seed and corrected by Holm; where they do not reach 5 % a difference is called not distinguishable. Everything but times
-/// and memory is the same in every reading.
+/// Per arm the trial that validation chose is read, and its test. Tests are paired by seed (the paired t-test; of ranks the
+/// signed-rank test) and corrected by Holm over all pairs of arms; where they do not reach 5 % a difference is called not
+/// distinguishable, and its interval holds 0. Runs are held against each other by the rows that they read and the settings in
+/// their config.yaml. Everything but times and memory is the same in every reading.
 #[derive(Debug, Args)]
 pub struct Compare {
     #[command(flatten)]
@@ -66,12 +71,12 @@ pub struct Compare {
 impl Compare {
     /// Reads, compares, prints.
     pub fn run(&self) -> Result<()> {
-        let comparison = compare(&self.runs.collect()?);
+        let comparison = compare(&self.runs.collect()?)?;
         match self.format {
             Form::Json => say(serde_json::to_string_pretty(&comparison)?),
             Form::Csv => say(tidy(&comparison).csv()?.trim_end()),
-            Form::Text => say(words(&comparison, Table::text).trim_end()),
-            Form::Markdown => say(words(&comparison, Table::markdown).trim_end()),
+            Form::Text => say(words(&comparison, Table::text, str::to_string).trim_end()),
+            Form::Markdown => say(words(&comparison, Table::markdown, literal).trim_end()),
             Form::Latex => {
                 let tables = Tables::of(&comparison);
                 let texts: Vec<String> = tables.all().into_iter().map(Table::latex).collect();
@@ -81,9 +86,10 @@ impl Compare {
     }
 }
 
-/// Conclusion, tables, notes.
-fn words(comparison: &Comparison, form: fn(&Table) -> String) -> String {
-    let mut parts = vec![comparison.conclusion.join("\n")];
+/// Conclusion, tables, notes; sentences hold names of arms as tables do.
+fn words(comparison: &Comparison, form: fn(&Table) -> String, sentence: fn(&str) -> String) -> String {
+    let sentences = |all: &[String]| all.iter().map(|it| sentence(it)).collect::<Vec<_>>().join("\n");
+    let mut parts = vec![sentences(&comparison.conclusion)];
     parts.extend(Tables::of(comparison).all().into_iter().map(form));
     let marks = if comparison.rows.iter().any(|row| !row.is_equal_budget()) {
         format!(
@@ -94,6 +100,6 @@ fn words(comparison: &Comparison, form: fn(&Table) -> String) -> String {
         String::new()
     };
     let notes = std::iter::once(comparison.rule.clone()).chain([marks]).chain(comparison.notes.iter().cloned());
-    parts.push(notes.filter(|note| !note.is_empty()).collect::<Vec<_>>().join("\n"));
+    parts.push(sentences(&notes.filter(|note| !note.is_empty()).collect::<Vec<_>>()));
     parts.join("\n")
 }

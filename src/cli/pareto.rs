@@ -109,7 +109,7 @@ impl Pareto {
     fn tell(&self, sweep: &Opened) -> Result<()> {
         let mut collection = collect(std::slice::from_ref(&sweep.folder))?;
         collection.check_rows(self.spread.across_data)?;
-        let comparison = compare(&collection);
+        let comparison = compare(&collection)?;
         let first = sweep.plan.cells().next().map(|cell| sweep.plan.experiment(cell)).transpose()?;
         let known = first.and_then(|experiment| experiment.model.objectives).and_then(|problem| Known::of(&problem));
         let tradeoffs: Vec<Tradeoff> =

@@ -83,6 +83,9 @@ impl Sweep {
             say(plan(&sweep))?;
             return Ok(SUCCESS);
         }
+        if !self.spread.quiet {
+            sweep.plan.notes.iter().for_each(|told| note(format!("note: {told}")));
+        }
         let outcome = self.spread.train(&sweep, self.shard)?;
         self.tell(&sweep, &outcome)
     }
@@ -123,6 +126,7 @@ fn plan(sweep: &Opened) -> String {
         let more = if labels.len() > 6 { format!("; … {} in all", labels.len()) } else { String::new() };
         lines.push(format!("{:<20} {}{more}", arm.name, labels.iter().take(6).copied().collect::<Vec<_>>().join("; ")));
     }
+    lines.extend(plan.notes.iter().map(|told| format!("note: {told}")));
     lines.join("\n")
 }
 

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a comparison reads of a `summary.json`.
 #[derive(Debug, Clone, Deserialize)]
@@ -51,6 +52,9 @@ pub struct RunSummary {
     /// Updates made and rows read by them; none of what Polytask 0.1 wrote.
     #[serde(default)]
     pub budget: Option<Budget>,
+    /// The numbers of the definitions that it was trained by, where they are not the first.
+    #[serde(default)]
+    pub definitions: Value,
 }
 
 /// `summary.json`: what chose the weights.
@@ -104,7 +108,7 @@ pub enum Entry {
 }
 
 /// One way in which an arm was run, over the seeds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Trial {
     /// Such as `learning_rate=0.01`; empty where nothing was tuned.
     pub label: String,
@@ -114,6 +118,8 @@ pub struct Trial {
     pub folders: BTreeMap<u64, PathBuf>,
     /// By seed.
     pub runs: BTreeMap<u64, Entry>,
+    /// By seed, what the sweep says that its runs are trained with, where they have begun; nothing of lone runs.
+    pub planned: BTreeMap<u64, Arc<serde_yaml::Value>>,
 }
 
 impl Trial {
@@ -135,6 +141,10 @@ pub struct CollectedArm {
     pub control: bool,
     /// Whether its runs read other rows than those of other arms.
     pub other_rows: bool,
+    /// Whether its runs were trained with other settings than its name or each other's say.
+    pub other_settings: bool,
+    /// What chooses its trial, as its sweep says; `None`: what chose the runs' weights.
+    pub select: Option<SelectBy>,
     /// In the order of the sweep.
     pub trials: Vec<Trial>,
 }
@@ -154,8 +164,6 @@ pub struct Collection {
     pub baseline: Option<String>,
     /// The arm that others are tested against.
     pub reference: Option<String>,
-    /// What chooses trials; `None`: what chose the runs' weights.
-    pub select: Option<SelectBy>,
     /// What a reader should know of what was found.
     pub notes: Vec<String>,
 }
@@ -208,6 +216,12 @@ impl Collection {
                 self.arms.push(arm);
                 continue;
             };
+            if mine.select != arm.select {
+                let what = "its trials are chosen by another `select` in one sweep than in another";
+                return Err(Mistake::new(format!("arm {}", arm.name), what)
+                    .remedy("compare the sweeps one by one, or give one of them another name")
+                    .into());
+            }
             for trial in arm.trials {
                 match mine.trials.iter_mut().find(|mine| mine.label == trial.label) {
                     Some(mine) => {
@@ -221,6 +235,7 @@ impl Collection {
                             return Err(twice(folder, other, &name, *seed).into());
                         }
                         mine.runs.extend(trial.runs);
+                        mine.planned.extend(trial.planned);
                         mine.folders.extend(trial.folders);
                     }
                     None => mine.trials.push(trial),
@@ -231,7 +246,6 @@ impl Collection {
         self.notes.extend(other.notes);
         self.baseline = self.baseline.take().or(other.baseline);
         self.reference = self.reference.take().or(other.reference);
-        self.select = self.select.take().or(other.select);
         Ok(())
     }
 }
@@ -242,23 +256,23 @@ fn of_folder(folder: &Path) -> Result<Collection> {
 
 /// The runs that a sweep's YAML names, and what became of each.
 fn of_sweep(folder: &Path) -> Result<Collection> {
-    let Opened { settings, plan, .. } = Opened::look(folder)?;
+    let sweep = Opened::look(folder)?;
+    let planned = planned(&sweep);
+    let Opened { settings, plan, .. } = sweep;
     let cells: Vec<sweep::Cell> = plan.cells().collect();
     let read = cells.par_iter().map(|cell| {
         let folder = plan.folder(folder, *cell);
         Ok((folder.clone(), entry(&folder)?))
     });
     let entries = read.collect::<Result<Vec<_>>>()?;
-    let empty = |trial: &sweep::Trial| Trial {
-        label: trial.label.clone(),
-        weights: trial.weights.clone(),
-        folders: BTreeMap::new(),
-        runs: BTreeMap::new(),
-    };
+    let empty =
+        |trial: &sweep::Trial| Trial { label: trial.label.clone(), weights: trial.weights.clone(), ..Trial::default() };
     let arm = |arm: &sweep::Arm| CollectedArm {
         name: arm.name.clone(),
         control: arm.control,
         other_rows: false,
+        other_settings: false,
+        select: settings.select.clone(),
         trials: arm.trials.iter().map(empty).collect(),
     };
     let mut arms: Vec<CollectedArm> = plan.arms.iter().map(arm).collect();
@@ -266,6 +280,9 @@ fn of_sweep(folder: &Path) -> Result<Collection> {
         let trial = &mut arms[cell.arm].trials[cell.trial];
         trial.folders.insert(cell.seed, folder);
         trial.runs.insert(cell.seed, entry);
+        if let Some(planned) = &planned[cell.arm][cell.trial] {
+            trial.planned.insert(cell.seed, Arc::clone(planned));
+        }
     }
     let strays = strays(folder, &plan, &cells)?;
     let notes = if strays.is_empty() {
@@ -280,9 +297,20 @@ fn of_sweep(folder: &Path) -> Result<Collection> {
         seeds: plan.seeds.clone(),
         baseline: settings.baseline,
         reference: settings.reference,
-        select: settings.select,
         notes,
     })
+}
+
+/// What the sweep trains each trial of each arm with, where a run has begun. Settings that this version cannot read are left
+/// out: the runs of such a trial are held against each other.
+fn planned(sweep: &Opened) -> Vec<Vec<Option<Arc<serde_yaml::Value>>>> {
+    let of_trial = |arm: usize, trial: usize| {
+        let cells = sweep.plan.seeds.iter().map(|&seed| sweep::Cell { arm, trial, seed });
+        let has_begun = |cell: &sweep::Cell| sweep.plan.folder(&sweep.folder, *cell).join("config.yaml").exists();
+        cells.into_iter().find(has_begun).and_then(|cell| sweep.settings(cell).ok()).map(Arc::new)
+    };
+    let of_arm = |(at, arm): (usize, &sweep::Arm)| (0..arm.trials.len()).map(|trial| of_trial(at, trial)).collect();
+    sweep.plan.arms.par_iter().enumerate().map(of_arm).collect()
 }
 
 /// Folders of arms and of runs that a sweep's YAML does not name, in order.
@@ -346,9 +374,16 @@ fn of_runs(folder: &Path) -> Result<Collection> {
         let arm = place(
             &mut arms,
             |it| it.name == arm,
-            || CollectedArm { name: arm.clone(), control: false, other_rows: false, trials: vec![] },
+            || CollectedArm {
+                name: arm.clone(),
+                control: false,
+                other_rows: false,
+                other_settings: false,
+                select: None,
+                trials: vec![],
+            },
         );
-        let new = || Trial { label: label.clone(), weights: None, folders: BTreeMap::new(), runs: BTreeMap::new() };
+        let new = || Trial { label: label.clone(), ..Trial::default() };
         let trial = place(&mut arm.trials, |it| it.label == label, new);
         seeds.push(seed);
         trial.runs.insert(seed, entry);
@@ -362,7 +397,7 @@ fn of_runs(folder: &Path) -> Result<Collection> {
             .into());
     }
     let sources = vec![folder.to_path_buf()];
-    Ok(Collection { name, sources, arms, seeds, baseline: None, reference: None, select: None, notes })
+    Ok(Collection { name, sources, arms, seeds, baseline: None, reference: None, notes })
 }
 
 /// The entry that is there, or a new one behind the others.

@@ -1,8 +1,8 @@
-//! What a reader should take home, and what to be careful about, in sentences.
+//! What a reader should take home, in sentences.
 
+use super::verdicts::is_real;
 use super::words::{called, fixed};
-use super::{Budget, Comparison, Counts, Row, Verdict};
-use crate::statistics::smallest_wilcoxon_p;
+use super::{Budget, Comparison, Row, Verdict};
 
 /// The conclusion: what is told apart from the reference, what from the best, and what fixed weights do.
 pub fn sentences(comparison: &Comparison) -> Vec<String> {
@@ -44,6 +44,8 @@ fn against_reference(comparison: &Comparison) -> Option<String> {
     };
     let (better, worse) = (of(Verdict::Better), of(Verdict::Worse));
     let (equal, few) = (of(Verdict::NotDistinguishable), of(Verdict::TooFewSeeds));
+    let has_score = |name: &&&str| comparison.rows.iter().any(|row| row.name == **name && row.score.mean.is_some());
+    let (few, none): (Vec<&str>, Vec<&str>) = few.iter().partition(has_score);
     let mut parts = Vec::new();
     let mut part = |names: &[&str], words: &str| {
         if !names.is_empty() {
@@ -54,11 +56,21 @@ fn against_reference(comparison: &Comparison) -> Option<String> {
     part(&worse, "worse");
     part(&equal, "not distinguishable");
     part(&few, "too few seeds to tell");
+    part(&none, "no result");
     Some(format!(
-        "Against {reference} on {} (paired by seed, Holm over the rows): {}.",
+        "Against {reference} on {} ({}): {}.",
         called(&comparison.score.name),
+        how(comparison),
         parts.join("; ")
     ))
+}
+
+/// How rows are told apart.
+fn how(comparison: &Comparison) -> String {
+    let test = if comparison.score.is_rank() { "signed-rank test" } else { "paired t-test" };
+    let pairs = comparison.tests;
+    let holm = if pairs > 1 { format!(", Holm over all {pairs} pairs of arms") } else { String::new() };
+    format!("{test} over the seeds{holm}")
 }
 
 fn against_best(comparison: &Comparison) -> Option<String> {
@@ -69,44 +81,27 @@ fn against_best(comparison: &Comparison) -> Option<String> {
         .rows
         .iter()
         .zip(&ranking.pairs[at])
-        .filter(|(name, p)| **name != best.name && p.is_none_or(|p| p >= 1.0 - super::LEVEL))
+        .filter(|(name, p)| **name != best.name && p.is_none_or(|p| !is_real(p)))
         .map(|(name, _)| name.as_str())
         .collect();
     let value = best.score.mean?;
     let score = called(&comparison.score.name);
+    // No other has a result yet, or none of the same seeds.
+    let whom = if ranking.rows.len() < comparison.rows.iter().filter(|row| row.is_equal_budget()).count() {
+        "every other that has a result"
+    } else {
+        "every other"
+    };
     Some(match open.as_slice() {
-        [] => format!(
-            "{} is best on {score} ({}) and told apart from every other (Holm over all pairs).",
-            best.name,
-            fixed(value, 4)
-        ),
+        [] => format!("{} is best on {score} ({}) and told apart from {whom}.", best.name, fixed(value, 4)),
         _ => format!(
-            "{} has the best {}{score} ({}); not distinguishable from it (Holm over all pairs): {}.",
+            "{} has the best {}{score} ({}); not distinguishable from it: {}.",
             best.name,
             if score.starts_with("mean ") { "" } else { "mean " },
             fixed(value, 4),
             list(&open)
         ),
     })
-}
-
-/// Arms that trained for more or less than others.
-fn budgets(comparison: &Comparison) -> Option<String> {
-    let mut rows: Vec<(&Row, f64)> = comparison.rows.iter().filter_map(|row| Some((row, row.steps?))).collect();
-    rows.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let ((least, few), (most, many)) = (rows.first()?, rows.last()?);
-    if *many <= few * 1.001 {
-        return None;
-    }
-    let told = |row: &Row, updates: f64| {
-        let rows = row.rows_read.map_or(String::new(), |rows| format!(" ({rows:.0} rows)"));
-        format!("{updates:.0} updates{rows} of {}", row.name)
-    };
-    Some(format!(
-        "Budgets differ: from {} to {} on average (other limits, early stops, or methods that read several batches a step).",
-        told(least, *few),
-        told(most, *many)
-    ))
 }
 
 /// How the constant weights do, at equal budget and with all of theirs.
@@ -142,45 +137,4 @@ fn control(comparison: &Comparison) -> Option<String> {
         text += &format!(" The best of all {}: {}; {}.", whole.trials, score(whole), place(whole));
     }
     Some(text)
-}
-
-/// What a reader should be careful about.
-pub fn notes(comparison: &Comparison) -> Vec<String> {
-    let mut notes = Vec::new();
-    let Counts { planned, finished, failed, unfinished } = comparison.runs;
-    if failed > 0 {
-        let whose: Vec<String> = comparison
-            .rows
-            .iter()
-            .filter(|row| row.failed_of_arm > 0 && row.budget != Budget::Expected)
-            .map(|row| format!("{} {}", row.arm, row.failed_of_arm))
-            .collect();
-        notes.push(format!("{failed} of {planned} runs failed ({}). Means are over the seeds that finished, which flatters an arm with failures; in ranks a failed run comes last.", whose.join(", ")));
-    }
-    if unfinished > 0 {
-        notes.push(format!("Preliminary: {finished} of {planned} runs have finished, {unfinished} are to come."));
-    }
-    let seeds = comparison.seeds.len();
-    let least = smallest_wilcoxon_p(seeds);
-    if comparison.rows.is_empty() && !comparison.fronts.is_empty() {
-        return notes;
-    }
-    if seeds < 3 {
-        notes.push(format!(
-            "{seeds} seed{} cannot tell rows apart: use five or more.",
-            if seeds == 1 { "" } else { "s" }
-        ));
-    } else if least >= 1.0 - super::LEVEL {
-        notes.push(format!("With {seeds} seeds Wilcoxon's test cannot reach 5 %: its smallest p is {least:.4}."));
-    }
-    if comparison.baseline.is_none() {
-        notes.push(
-            "Δm and Δp are left out: no baseline was named (`baseline: single` in a sweep, --baseline for runs)."
-                .into(),
-        );
-    } else if comparison.score.name != "delta_m" {
-        notes.push("Δm and Δp are left out: a value of the baseline is zero or missing.".into());
-    }
-    notes.extend(budgets(comparison));
-    notes
 }

@@ -63,11 +63,11 @@ pub fn objectives(measures: &[Measure]) -> Vec<Measure> {
 }
 
 /// The fronts of all arms that sweep a preference.
-pub fn fronts(collection: &Collection, rule: &Rule, measures: &[Measure], split: &str) -> Vec<Front> {
+pub fn fronts(collection: &Collection, rules: &[Rule], measures: &[Measure], split: &str) -> Vec<Front> {
     let objectives = objectives(measures);
-    let swept = |arm: &&CollectedArm| arm.trials.iter().all(|trial| trial.weights.is_some()) && !arm.trials.is_empty();
-    let mut fronts: Vec<Front> =
-        collection.arms.iter().filter(swept).map(|arm| of_arm(arm, collection, rule, &objectives, split)).collect();
+    let swept = |arm: &CollectedArm| arm.trials.iter().all(|trial| trial.weights.is_some()) && !arm.trials.is_empty();
+    let arms = collection.arms.iter().zip(rules).filter(|(arm, _)| swept(arm));
+    let mut fronts: Vec<Front> = arms.map(|(arm, rule)| of_arm(arm, collection, rule, &objectives, split)).collect();
     let all: Vec<Vec<f64>> = fronts.iter().flat_map(|it| &it.points).filter_map(|it| it.turned(&objectives)).collect();
     for it in &mut fronts {
         it.measure(&all);

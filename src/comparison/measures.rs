@@ -1,7 +1,8 @@
 //! What is measured of every run, and its gain over the baseline.
 
 use super::collect::{Collection, RunSummary, Trial};
-use crate::statistics::{self, mean};
+use super::rows::Row;
+use crate::statistics::{self, center, standard_error};
 use crate::tasks::MetricKind;
 use serde::Serialize;
 
@@ -20,6 +21,11 @@ impl Measure {
     /// The value of a run.
     pub fn of(&self, run: &RunSummary, split: &str) -> Option<f64> {
         run.value(split, &self.task, &self.metric)
+    }
+
+    /// Whether its values mean the same for every task, so that a mean over tasks means something.
+    pub fn has_common_range(&self) -> bool {
+        MetricKind::from_name(&self.metric).is_some_and(MetricKind::has_common_range)
     }
 
     /// `TASK/METRIC`.
@@ -64,22 +70,39 @@ pub fn measures(collection: &Collection, split: &str) -> Vec<Measure> {
     found
 }
 
-/// What the baseline's runs came to: per measure the mean over its seeds.
-pub struct Baseline(Vec<Option<f64>>);
+/// What the baseline's runs came to: per measure the mean over its seeds that have a value, and the standard error.
+pub struct Baseline(Vec<Option<(f64, Option<f64>)>>);
+
+/// A baseline's value of less than this share of the arms' largest makes a gain in percent of it out of nothing.
+const NEAR_ZERO: f64 = 0.01;
 
 impl Baseline {
     /// Of the baseline's chosen trial.
     pub fn of(trial: &Trial, measures: &[Measure], split: &str) -> Self {
         let of = |measure: &Measure| {
-            mean(&trial.finished().map(|(_, run)| measure.of(run, split)).collect::<Option<Vec<f64>>>()?)
+            let values: Vec<f64> = trial.finished().filter_map(|(_, run)| measure.of(run, split)).collect();
+            Some((center(&values)?, standard_error(&values)))
         };
         Self(measures.iter().map(of).collect())
     }
 
+    /// The measures, with their values, whose gain in percent of the baseline means little: it is near zero beside what the
+    /// rows come to, or no further from zero than two standard errors.
+    pub fn near_zero(&self, measures: &[Measure], rows: &[Row]) -> Vec<(String, f64)> {
+        let near = |(at, measure): (usize, &Measure)| {
+            let (value, error) = self.0[at]?;
+            let means = rows.iter().filter_map(|row| row.values[at].mean).map(f64::abs);
+            let largest = means.fold(0.0, f64::max);
+            let unsteady = error.is_some_and(|error| value.abs() <= 2.0 * error);
+            (value != 0.0 && (value.abs() < NEAR_ZERO * largest || unsteady)).then(|| (measure.name(), value))
+        };
+        measures.iter().enumerate().filter_map(near).collect()
+    }
+
     fn beside(&self, measures: &[Measure], values: &[Option<f64>]) -> Option<Vec<(String, statistics::Measure)>> {
-        let one = |((measure, value), baseline): ((&Measure, &Option<f64>), &Option<f64>)| {
+        let one = |((measure, value), baseline): ((&Measure, &Option<f64>), &Option<(f64, _)>)| {
             let Measure { task, higher_is_better, .. } = measure.clone();
-            Some((task, statistics::Measure { value: (*value)?, baseline: (*baseline)?, higher_is_better }))
+            Some((task, statistics::Measure { value: (*value)?, baseline: (*baseline)?.0, higher_is_better }))
         };
         measures.iter().zip(values).zip(&self.0).map(one).collect()
     }

@@ -6,9 +6,14 @@ mod collect;
 mod conclusion;
 mod front;
 mod measures;
+mod notes;
+mod ranks;
 mod rows;
 mod same_rows;
+mod same_settings;
 mod select;
+#[cfg(test)]
+mod simulation;
 mod tables;
 mod verdicts;
 mod words;
@@ -16,15 +21,17 @@ mod words;
 pub use collect::{CollectedArm, Collection, Entry, RunSummary, Trial, collect};
 pub use front::{Front, FrontPoint};
 pub use measures::{Measure, measures, split};
+pub use ranks::Ranking;
 pub use rows::{Budget, Cost, Estimate, Row};
-pub use select::Rule;
 pub use tables::{Tables, family, tidy};
-pub use verdicts::{Difference, Ranking, Verdict};
-pub use words::{called, fixed, number, plus_minus, probability};
+pub use verdicts::{Decisive, Difference, Verdict};
+pub use words::{called, fixed, number, percent, plus_minus, probability};
 
-use crate::statistics::{mean, mean_ranks, ranks};
+use crate::error::Mistake;
 use measures::Baseline;
+use select::Rule;
 use serde::Serialize;
+use verdicts::Family;
 
 /// What came of a collection of runs.
 #[derive(Debug, Serialize)]
@@ -39,6 +46,8 @@ pub struct Comparison {
     pub measures: Vec<Measure>,
     /// The seeds of all values, in order.
     pub seeds: Vec<u64>,
+    /// Seeds that every ranked arm has, or failed at: those of the mean ranks.
+    pub ranked_seeds: usize,
     /// How trials were chosen, in a sentence.
     pub rule: String,
     /// Trials of an arm at equal budget.
@@ -49,11 +58,13 @@ pub struct Comparison {
     pub reference: Option<String>,
     /// The one number that rows are compared by.
     pub score: Score,
+    /// Pairs of arms that were tested on the score, and that Holm corrects together.
+    pub tests: usize,
     /// Best score first.
     pub rows: Vec<Row>,
     /// Every row but the reference against it: by the score, then by each measure.
     pub differences: Vec<Vec<Difference>>,
-    /// Over all rows at equal budget, by the score.
+    /// Of the arms at equal budget, by the score.
     pub ranking: Option<Ranking>,
     /// Of the arms that sweep a preference.
     pub fronts: Vec<Front>,
@@ -85,63 +96,77 @@ pub struct Score {
     pub higher_is_better: bool,
 }
 
+/// The score of tasks whose metrics have no common range.
+const MEAN_RANK: &str = "mean rank";
+
+impl Score {
+    /// Whether its values are ranks, which a rank test compares.
+    pub fn is_rank(&self) -> bool {
+        self.name == MEAN_RANK
+    }
+}
+
 /// Level of all intervals and tests: 95 %, 5 %.
 pub const LEVEL: f64 = 0.95;
 
 /// Compares the arms of a collection.
-pub fn compare(collection: &Collection) -> Comparison {
+///
+/// # Errors
+/// The trials of an arm were chosen by several metrics.
+pub fn compare(collection: &Collection) -> Result<Comparison, Mistake> {
     let split = split(collection);
     let measures = measures(collection, split);
-    let rule = Rule::of(collection);
-    let baseline = baseline(collection, &rule, &measures, split);
+    let rules = collection.arms.iter().map(|arm| Rule::new(arm, collection)).collect::<Result<Vec<_>, _>>()?;
+    let judged = || collection.arms.iter().zip(&rules);
+    let baseline = judged().find(|(arm, _)| collection.baseline.as_ref() == Some(&arm.name));
+    let baseline = baseline.map(|(arm, rule)| &arm.trials[rule.order(arm)[0]]);
+    let baseline = baseline.filter(|trial| trial.finished().next().is_some());
+    let baseline = baseline.map(|trial| Baseline::of(trial, &measures, split));
     // Preferences that nothing chooses among are a front, and no row.
-    let arms = || collection.arms.iter().filter(|arm| rule.can_choose(arm));
-    let budget = arms().map(|arm| arm.trials.len()).min().unwrap_or(1);
+    let arms = || judged().filter(|(arm, rule)| rule.can_choose(arm));
+    let budget = arms().map(|(arm, _)| arm.trials.len()).min().unwrap_or(1);
     let mut rows: Vec<Row> = arms()
-        .flat_map(|arm| Row::of_arm(arm, &rule, budget, collection, &measures, split, baseline.as_ref()))
+        .flat_map(|(arm, rule)| Row::of_arm(arm, rule, budget, collection, &measures, split, baseline.as_ref()))
         .collect();
+    let seeds = collection.seeds.len();
+    let ranked_seeds = ranks::rank(&mut rows, &measures, seeds);
     let score = score(&mut rows, &measures, baseline.is_some());
-    rank(&mut rows, &measures);
     sort(&mut rows, &score);
     let reference = reference(collection, &rows);
-    let differences = reference.map(|at| verdicts::differences(&rows, at, &score, &measures)).unwrap_or_default();
     rows::gains(&mut rows, reference, &score);
-    let ranking = verdicts::ranking(&rows, &score);
-    let fronts = front::fronts(collection, &rule, &measures, split);
+    let by_score = Family::of_score(&rows, &score);
+    let differences = reference.map(|at| verdicts::differences(&rows, at, &by_score, &measures)).unwrap_or_default();
+    let ranking = ranks::ranking(&rows, &score, &by_score, seeds);
+    let tests = by_score.tests;
+    let unsteady = baseline.as_ref().map(|baseline| baseline.near_zero(&measures, &rows)).unwrap_or_default();
     let mut comparison = Comparison {
         name: collection.name.clone(),
         runs: counts(collection),
         split,
+        fronts: front::fronts(collection, &rules, &measures, split),
         measures,
         seeds: collection.seeds.clone(),
-        rule: sentence(&rule, collection, split),
+        ranked_seeds,
+        rule: format!("{} {}", select::sentence(&rules, &collection.arms), what_is_read(split)),
         budget,
         baseline: baseline.is_some().then(|| collection.baseline.clone()).flatten(),
         reference: reference.map(|at| rows[at].name.clone()),
         score,
+        tests,
         rows,
         differences,
         ranking,
-        fronts,
         conclusion: vec![],
         notes: collection.notes.clone(),
     };
-    comparison.notes.extend(conclusion::notes(&comparison));
+    comparison.notes.extend(notes::notes(&comparison, &unsteady));
+    comparison.notes.extend(judged().filter_map(|(arm, rule)| rule.passed_over(arm)));
     comparison.conclusion = conclusion::sentences(&comparison);
-    comparison
+    Ok(comparison)
 }
 
-/// The values that Δm is measured against.
-fn baseline(collection: &Collection, rule: &Rule, measures: &[Measure], split: &str) -> Option<Baseline> {
-    let name = collection.baseline.as_ref()?;
-    let arm = collection.arms.iter().find(|arm| arm.name == *name)?;
-    let trial = &arm.trials[*rule.order(arm).first()?];
-    trial.finished().next()?;
-    Some(Baseline::of(trial, measures, split))
-}
-
-/// Gives every row its score per seed: Δm; without a baseline the mean of the metric that all tasks share; else the mean
-/// rank over the measures, among all rows.
+/// Gives every row its score per seed: Δm; without a baseline the mean of the metric that all tasks share, where its values
+/// mean the same for each; else the mean rank over the measures.
 fn score(rows: &mut [Row], measures: &[Measure], has_baseline: bool) -> Score {
     if has_baseline && rows.iter().any(|row| row.delta_m.mean.is_some()) {
         for row in rows.iter_mut() {
@@ -149,43 +174,19 @@ fn score(rows: &mut [Row], measures: &[Measure], has_baseline: bool) -> Score {
         }
         return Score { name: "delta_m".into(), higher_is_better: false };
     }
-    let seeds = rows.first().map_or(0, |row| row.seeds());
     if let Some(first) = measures.first()
         && measures.iter().all(|it| it.metric == first.metric)
+        && (measures.len() == 1 || first.has_common_range())
     {
         for row in rows.iter_mut() {
-            let at = |seed: usize| mean(&row.values.iter().map(|of| of.values[seed]).collect::<Option<Vec<f64>>>()?);
-            row.score = Estimate::of((0..seeds).map(at).collect());
+            row.score = row.average.clone();
         }
         return Score { name: format!("mean {}", first.metric), higher_is_better: first.higher_is_better };
     }
-    let ranked: Vec<Vec<Option<f64>>> = (0..seeds).map(|seed| mean_rank_at(rows, measures, seed)).collect();
-    for (at, row) in rows.iter_mut().enumerate() {
-        row.score = Estimate::of(ranked.iter().map(|of_seed| of_seed[at]).collect());
+    for row in rows.iter_mut() {
+        row.score = Estimate::of(row.ranks.clone());
     }
-    Score { name: "mean rank".into(), higher_is_better: false }
-}
-
-/// Each row's mean rank over the measures at one seed; a row without a value comes last.
-fn mean_rank_at(rows: &[Row], measures: &[Measure], seed: usize) -> Vec<Option<f64>> {
-    let of_measure = |(at, measure): (usize, &Measure)| {
-        let last = if measure.higher_is_better { f64::NEG_INFINITY } else { f64::INFINITY };
-        let values: Vec<f64> = rows.iter().map(|row| row.values[at].values[seed].unwrap_or(last)).collect();
-        ranks(&values, measure.higher_is_better)
-    };
-    let blocks: Vec<Vec<f64>> = measures.iter().enumerate().map(of_measure).collect();
-    mean_ranks(&blocks).map_or_else(|| vec![None; rows.len()], |ranks| ranks.into_iter().map(Some).collect())
-}
-
-/// The field's mean rank: over all seeds and measures, among the rows at equal budget.
-fn rank(rows: &mut [Row], measures: &[Measure]) {
-    let equal: Vec<usize> = (0..rows.len()).filter(|&at| rows[at].is_equal_budget()).collect();
-    let among: Vec<Row> = equal.iter().map(|&at| rows[at].clone()).collect();
-    let seeds = rows.first().map_or(0, |row| row.seeds());
-    let by_seed: Vec<Vec<Option<f64>>> = (0..seeds).map(|seed| mean_rank_at(&among, measures, seed)).collect();
-    for (place, at) in equal.into_iter().enumerate() {
-        rows[at].mean_rank = mean(&by_seed.iter().filter_map(|of_seed| of_seed[place]).collect::<Vec<_>>());
-    }
+    Score { name: MEAN_RANK.into(), higher_is_better: false }
 }
 
 fn sort(rows: &mut [Row], score: &Score) {
@@ -215,20 +216,13 @@ fn counts(collection: &Collection) -> Counts {
     counts
 }
 
-/// How trials were chosen.
-fn sentence(rule: &Rule, collection: &Collection, split: &str) -> String {
-    let read = match split {
+/// Which rows the values are of, in a sentence.
+fn what_is_read(split: &str) -> &'static str {
+    match split {
         "test" => {
             "Test was measured once per run, on the weights that validation chose, and is read here for the chosen trial only."
         }
         "validation" => "There are no test rows: the values are those of validation, which also chose.",
         _ => "There are no rows to test or validate: the values are the training losses at the end.",
-    };
-    if collection.arms.iter().all(|arm| arm.trials.len() == 1) {
-        return format!("Nothing was tuned: every arm has one trial. {read}");
     }
-    format!(
-        "An arm's trial is the one with {} on validation, mean over its seeds; trials with failed runs come after those without. {read}",
-        rule.words
-    )
 }

@@ -4,8 +4,8 @@ use super::collect::{CollectedArm, Collection, Entry, RunSummary, Trial};
 use super::measures::{Baseline, Measure, delta_m, delta_p};
 use super::select::{Rule, found_best};
 use super::{LEVEL, Score};
-use crate::statistics::{Interval, bootstrap_interval, mean, standard_error};
-use serde::Serialize;
+use crate::statistics::{Interval, mean, mean_interval, standard_error};
+use serde::{Serialize, Serializer};
 
 /// A number over seeds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -14,9 +14,9 @@ pub struct Estimate {
     pub mean: Option<f64>,
     /// Of the mean.
     pub standard_error: Option<f64>,
-    /// Where the true mean probably lies: bootstrap-t, 95 %.
+    /// Where the true mean probably lies, 95 %: below ten values Student's, from ten on bootstrap-t.
     pub interval: Option<[f64; 2]>,
-    /// By seed; none of a run that failed.
+    /// By seed; none of a run that failed or has not ended, and where the number is undefined.
     pub values: Vec<Option<f64>>,
 }
 
@@ -27,7 +27,7 @@ impl Estimate {
     /// Of one value per seed.
     pub fn of(values: Vec<Option<f64>>) -> Self {
         let present: Vec<f64> = values.iter().copied().flatten().collect();
-        let interval = bootstrap_interval(&present, LEVEL, RESAMPLES, 0);
+        let interval = mean_interval(&present, LEVEL, RESAMPLES, 0);
         Self {
             mean: mean(&present),
             standard_error: standard_error(&present),
@@ -35,13 +35,30 @@ impl Estimate {
             values,
         }
     }
+
+    /// How many seeds have a value.
+    pub fn count(&self) -> usize {
+        self.values.iter().flatten().count()
+    }
+}
+
+/// What there is of a row at a seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// A run that finished.
+    Finished,
+    /// None that finished; one that failed.
+    Failed,
+    /// No run that has ended.
+    Absent,
 }
 
 /// How many trials a row's arm had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Budget {
     /// As many as every arm has at least; the best of them.
+    #[default]
     Equal,
     /// More; the best of all of them.
     Whole,
@@ -63,7 +80,7 @@ pub struct Cost {
 }
 
 /// An arm at its chosen trial.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Row {
     /// In tables: the arm's, and what sets it apart from another row of the arm.
     pub name: String,
@@ -73,6 +90,8 @@ pub struct Row {
     pub control: bool,
     /// Whether its runs read other rows than those of other arms.
     pub other_rows: bool,
+    /// Whether its runs were trained with other settings than its name or each other's say.
+    pub other_settings: bool,
     /// How many trials it was chosen from, against the others.
     pub budget: Budget,
     /// Trials of the arm.
@@ -90,9 +109,18 @@ pub struct Row {
     pub failed_of_arm: usize,
     /// Per measure.
     pub values: Vec<Estimate>,
+    /// By seed, what there is of it.
+    #[serde(skip)]
+    pub presence: Vec<Presence>,
+    /// By seed, the mean over the measures of a run that has all of them.
+    #[serde(skip)]
+    pub average: Estimate,
     /// What rows are compared by.
     pub score: Estimate,
-    /// Over all seeds and measures, among the rows at equal budget.
+    /// By seed, over the measures and among the arms at equal budget.
+    #[serde(skip)]
+    pub ranks: Vec<Option<f64>>,
+    /// Their mean; none of a row outside of the equal budget.
     pub mean_rank: Option<f64>,
     /// Against the baseline, in percent; lower is better.
     pub delta_m: Estimate,
@@ -101,17 +129,30 @@ pub struct Row {
     /// Share of the pairs of tasks whose gradients conflict, where they were looked at.
     pub conflicting_pairs: Option<f64>,
     /// Numbers that the model learns or holds.
+    #[serde(serialize_with = "count")]
     pub parameters: Option<f64>,
     /// Updates made.
+    #[serde(serialize_with = "count")]
     pub steps: Option<f64>,
     /// Training rows read by them, repetitions counted.
+    #[serde(serialize_with = "count")]
     pub rows_read: Option<f64>,
     /// Backward passes made.
+    #[serde(serialize_with = "count")]
     pub backward_passes: Option<f64>,
     /// How much better the score is than the reference's, per backward passes of the reference.
     pub gain_per_pass: Option<f64>,
     /// In times and memory, which no two readings share.
     pub cost: Cost,
+}
+
+/// A mean of counts, which is a count itself where all are equal: `724`, not `724.0`.
+fn count<S: Serializer>(mean: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
+    match mean {
+        Some(mean) if mean.fract() == 0.0 && (0.0..EXACT).contains(mean) => serializer.serialize_u64(*mean as u64),
+        _ => mean.serialize(serializer),
+    }
 }
 
 impl Row {
@@ -142,9 +183,9 @@ impl Row {
         self.budget != Budget::Whole
     }
 
-    /// How many seeds its values have room for.
+    /// At how many seeds there is a run that finished.
     pub fn seeds(&self) -> usize {
-        self.score.values.len().max(self.delta_m.values.len())
+        self.presence.iter().filter(|presence| **presence == Presence::Finished).count()
     }
 }
 
@@ -181,6 +222,7 @@ impl Source<'_> {
             arm: arm.name.clone(),
             control: arm.control,
             other_rows: arm.other_rows,
+            other_settings: arm.other_settings,
             budget,
             trials: order.len(),
             trial: chosen.label.clone(),
@@ -189,7 +231,10 @@ impl Source<'_> {
             failed: failed(chosen),
             failed_of_arm: arm.trials.iter().map(failed).sum(),
             values: measures.iter().map(|measure| estimate(&|run| measure.of(run, split))).collect(),
+            presence: self.presence(probabilities),
+            average: estimate(&|run| mean(&values(run).into_iter().collect::<Option<Vec<f64>>>()?)),
             score: Estimate::default(),
+            ranks: vec![],
             mean_rank: None,
             delta_m: relative(delta_m),
             delta_p: relative(delta_p),
@@ -208,19 +253,43 @@ impl Source<'_> {
         }
     }
 
+    /// What there is at every seed of the trials that count.
+    fn presence(&self, probabilities: &[f64]) -> Vec<Presence> {
+        let counting: Vec<&Trial> = self
+            .order
+            .iter()
+            .zip(probabilities)
+            .filter(|(_, p)| **p > 0.0)
+            .map(|(at, _)| &self.arm.trials[*at])
+            .collect();
+        let at = |seed: &u64| {
+            let has = |is: fn(&Entry) -> bool| counting.iter().any(|trial| trial.runs.get(seed).is_some_and(is));
+            match () {
+                () if has(|run| matches!(run, Entry::Finished(_))) => Presence::Finished,
+                () if has(|run| matches!(run, Entry::Failed(_))) => Presence::Failed,
+                () => Presence::Absent,
+            }
+        };
+        self.collection.seeds.iter().map(at).collect()
+    }
+
     /// A value per seed: that of the chosen trial, or the expectation over trials; one that has no value is left out of it.
     fn by_seed(&self, probabilities: &[f64], of: &dyn Fn(&RunSummary) -> Option<f64>) -> Vec<Option<f64>> {
         let at = |seed: &u64| {
-            let (mut sum, mut weight) = (0.0, 0.0);
-            for (trial, probability) in self.order.iter().zip(probabilities).filter(|(_, p)| **p > 0.0) {
-                if let Some(Entry::Finished(run)) = self.arm.trials[*trial].runs.get(seed)
-                    && let Some(value) = of(run)
-                {
-                    sum += probability * value;
-                    weight += probability;
+            let counting = self.order.iter().zip(probabilities).filter(|(_, p)| **p > 0.0);
+            let value = |(trial, p): (&usize, &f64)| match self.arm.trials[*trial].runs.get(seed) {
+                Some(Entry::Finished(run)) => Some((of(run)?, *p)),
+                _ => None,
+            };
+            match counting.filter_map(value).collect::<Vec<(f64, f64)>>().as_slice() {
+                [] => None,
+                // The very number that the run wrote.
+                [(value, _)] => Some(*value),
+                several => {
+                    let weight: f64 = several.iter().map(|(_, p)| p).sum();
+                    Some(several.iter().map(|(value, p)| value * p).sum::<f64>() / weight)
                 }
             }
-            (weight > 0.0).then(|| sum / weight)
         };
         self.collection.seeds.iter().map(at).collect()
     }

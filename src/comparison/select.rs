@@ -1,13 +1,14 @@
-//! Which trial of an arm counts: chosen on validation, by the mean over seeds.
+//! Which trial of an arm counts: chosen on validation, by the mean over seeds, and by the arm's own rule.
 
 use super::collect::{CollectedArm, Collection, RunSummary, Trial};
 use super::measures::{Baseline, Measure, delta_m, measures};
-use crate::statistics::mean;
+use crate::error::Mistake;
+use crate::statistics::{largest, mean, merge_equal};
 use crate::sweep::SelectBy;
 use crate::tasks::MetricKind;
 use crate::trainer::Direction;
 
-/// What chooses trials.
+/// What chooses the trials of an arm.
 pub struct Rule {
     by: By,
     /// Whether more is better.
@@ -26,40 +27,62 @@ enum By {
 }
 
 impl Rule {
-    /// The rule that a collection was made by.
-    pub fn of(collection: &Collection) -> Self {
-        let own = Self::own(collection);
-        let Some(SelectBy { metric, mode }) = &collection.select else { return own };
+    /// The rule of an arm: its sweep's `select`, or what chose the weights of its runs.
+    ///
+    /// # Errors
+    /// As [`own`](Self::own).
+    pub fn new(arm: &CollectedArm, collection: &Collection) -> Result<Self, Mistake> {
+        let Some(SelectBy { metric, mode }) = &arm.select else { return Self::own(arm) };
         let direction = |usual: bool| mode.map_or(usual, |mode| mode == Direction::Max);
         if metric == "delta_m" {
-            let measures = measures(collection, "validation");
-            let baseline =
-                collection.baseline.as_ref().and_then(|name| collection.arms.iter().find(|a| a.name == *name));
-            let chosen = baseline.map(|arm| Baseline::of(&arm.trials[own.order(arm)[0]], &measures, "validation"));
-            return match chosen {
-                Some(baseline) => {
-                    Self {
-                        by: By::DeltaM(baseline, measures), higher: direction(false), words: "the lowest Δm".into()
-                    }
-                }
-                None => own,
+            let baseline = collection.baseline.as_ref();
+            let Some(baseline) = baseline.and_then(|name| collection.arms.iter().find(|it| it.name == *name)) else {
+                return Self::own(arm);
             };
+            let measures = measures(collection, "validation");
+            let trial = &baseline.trials[Self::own(baseline)?.order(baseline)[0]];
+            let by = By::DeltaM(Baseline::of(trial, &measures, "validation"), measures);
+            let higher = direction(false);
+            let words = format!("the {} Δm", if higher { "highest" } else { "lowest" });
+            return Ok(Self { by, higher, words });
         }
         let (task, name) = metric.split_once('/').unwrap_or(("total", metric));
-        let higher = direction(MetricKind::from_name(name).is_some_and(MetricKind::higher_is_better));
+        let higher = direction(is_usually_higher(name));
         let words = format!("the {} {metric}", if higher { "highest" } else { "lowest" });
-        Self { by: By::Metric(task.into(), name.into()), higher, words }
+        Ok(Self { by: By::Metric(task.into(), name.into()), higher, words })
     }
 
-    fn own(collection: &Collection) -> Self {
-        let runs = collection.arms.iter().flat_map(|arm| &arm.trials).flat_map(Trial::finished);
-        let first = runs.map(|(_, run)| run).next();
-        let metric = first.map_or("loss", |run| run.select.metric.as_str());
-        let mode = first.and_then(|run| run.select.mode.as_deref());
-        let usual = metric.rsplit('/').next().and_then(MetricKind::from_name).is_some_and(MetricKind::higher_is_better);
-        let higher = mode.map_or(usual, |mode| mode == "max");
-        let what = if metric == "loss" { "loss, averaged over the tasks" } else { metric };
-        Self { by: By::Own, higher, words: format!("the {} {what}", if higher { "highest" } else { "lowest" }) }
+    /// What chose the weights of an arm's runs.
+    ///
+    /// # Errors
+    /// The trials were chosen by several metrics: their numbers have no common unit.
+    fn own(arm: &CollectedArm) -> Result<Self, Mistake> {
+        let rule = |run: &RunSummary| {
+            let metric = run.select.metric.clone();
+            let higher = run.select.mode.as_deref().map_or_else(|| is_usually_higher(&metric), |mode| mode == "max");
+            (metric, higher)
+        };
+        let mut rules = arm.trials.iter().flat_map(|trial| trial.finished().map(move |(_, run)| (trial, rule(run))));
+        let (first, (metric, higher)) = match rules.next() {
+            Some((trial, rule)) => (trial.label.clone(), rule),
+            None => (String::new(), ("loss".into(), false)),
+        };
+        let words = |metric: &str, higher: bool| {
+            let what = if metric == "loss" { "loss, averaged over the tasks" } else { metric };
+            format!("the {} {what}", if higher { "highest" } else { "lowest" })
+        };
+        if let Some((other, (its, its_higher))) = rules.find(|(_, other)| *other != (metric.clone(), higher)) {
+            let what = format!(
+                "the trial {first} is measured by {}, the trial {} by {}: no number chooses between them",
+                words(&metric, higher),
+                other.label,
+                words(&its, its_higher)
+            );
+            return Err(Mistake::new(format!("arm {}", arm.name), what).remedy(
+                "give the sweep one `select`, such as `select: {metric: loss}`, which measures every trial alike",
+            ));
+        }
+        Ok(Self { by: By::Own, higher, words: words(&metric, higher) })
     }
 
     fn value(&self, run: &RunSummary) -> Option<f64> {
@@ -73,29 +96,89 @@ impl Rule {
         }
     }
 
-    /// The mean over the seeds that finished.
-    pub fn mean(&self, trial: &Trial) -> Option<f64> {
-        let values: Option<Vec<f64>> = trial.finished().map(|(_, run)| self.value(run)).collect();
-        mean(&values?)
+    /// The values of the seeds that have one.
+    fn values(&self, trial: &Trial) -> Vec<f64> {
+        trial.finished().filter_map(|(_, run)| self.value(run)).collect()
     }
 
     /// Whether there is anything to choose an arm's trial by, or no choice.
     pub fn can_choose(&self, arm: &CollectedArm) -> bool {
         arm.trials.len() == 1
-            || arm.trials.iter().any(|trial| self.mean(trial).is_some())
+            || arm.trials.iter().any(|trial| !self.values(trial).is_empty())
             || arm.trials.iter().all(|trial| trial.finished().next().is_none())
     }
 
-    /// The trials of an arm, best first: those with fewer runs that did not finish, and among these by the mean.
+    /// The trials of an arm, best first: those with values at more seeds, and among these by the mean.
     pub fn order(&self, arm: &CollectedArm) -> Vec<usize> {
         let key = |trial: &Trial| {
-            let mean = self.mean(trial).map_or(f64::INFINITY, |mean| if self.higher { -mean } else { mean });
-            (trial.runs.len() - trial.finished().count(), mean)
+            let values = self.values(trial);
+            (usize::MAX - values.len(), usize::MAX - trial.finished().count(), self.cost(&values))
         };
-        let keys: Vec<(usize, f64)> = arm.trials.iter().map(key).collect();
+        let mut keys: Vec<(usize, usize, f64)> = arm.trials.iter().map(key).collect();
+        // Trials that differ by rounding alone stand in the order of the sweep.
+        let mut costs: Vec<f64> = keys.iter().map(|(.., cost)| *cost).collect();
+        let size = largest(costs.iter().copied());
+        merge_equal(&mut costs, size);
+        keys.iter_mut().zip(costs).for_each(|(key, cost)| key.2 = cost);
         let mut order: Vec<usize> = (0..arm.trials.len()).collect();
-        order.sort_by(|a, b| keys[*a].0.cmp(&keys[*b].0).then(keys[*a].1.total_cmp(&keys[*b].1)));
+        order.sort_by(|&a, &b| {
+            let seeds = (keys[a].0, keys[a].1).cmp(&(keys[b].0, keys[b].1));
+            seeds.then(keys[a].2.total_cmp(&keys[b].2))
+        });
         order
+    }
+
+    /// The mean, turned so that less is better.
+    fn cost(&self, values: &[f64]) -> f64 {
+        mean(values).map_or(f64::INFINITY, |mean| if self.higher { -mean } else { mean })
+    }
+
+    /// The trials that have a better mean than the chosen one, over fewer seeds, in a sentence.
+    pub fn passed_over(&self, arm: &CollectedArm) -> Option<String> {
+        let order = self.order(arm);
+        let values: Vec<Vec<f64>> = arm.trials.iter().map(|trial| self.values(trial)).collect();
+        let chosen = *order.first()?;
+        let better = |at: &&usize| {
+            let (seeds, cost) = (values[**at].len(), self.cost(&values[**at]));
+            seeds > 0 && seeds < values[chosen].len() && cost < self.cost(&values[chosen])
+        };
+        let told = |at: &usize| format!("{} ({} seeds)", arm.trials[*at].label, values[*at].len());
+        let passed: Vec<String> = order.iter().filter(better).map(told).collect();
+        (!passed.is_empty()).then(|| {
+            format!(
+                "{}: {} ({} seeds) was chosen; a better mean on validation over fewer seeds, which does not count: {}.",
+                arm.name,
+                arm.trials[chosen].label,
+                values[chosen].len(),
+                passed.join(", ")
+            )
+        })
+    }
+}
+
+/// Whether more is better of `METRIC` or `TASK/METRIC`.
+fn is_usually_higher(metric: &str) -> bool {
+    metric.rsplit('/').next().and_then(MetricKind::from_name).is_some_and(MetricKind::higher_is_better)
+}
+
+/// How trials were chosen, in a sentence: one rule for all arms, or each arm's own.
+pub fn sentence(rules: &[Rule], arms: &[CollectedArm]) -> String {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (rule, arm) in rules.iter().zip(arms).filter(|(_, arm)| arm.trials.len() > 1) {
+        match groups.iter_mut().find(|(words, _)| *words == rule.words) {
+            Some((_, names)) => names.push(&arm.name),
+            None => groups.push((&rule.words, vec![&arm.name])),
+        }
+    }
+    let how = "on validation, mean over its seeds; trials with fewer seeds come after those with more";
+    match groups.as_slice() {
+        [] => "Nothing was tuned: every arm has one trial.".into(),
+        [(words, _)] => format!("An arm's trial is the one with {words} {how}."),
+        groups => {
+            let told: Vec<String> =
+                groups.iter().map(|(words, names)| format!("{words} ({})", names.join(", "))).collect();
+            format!("An arm's trial is the best by its own rule {how}: {}.", told.join("; "))
+        }
     }
 }
 

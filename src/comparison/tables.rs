@@ -1,7 +1,7 @@
 //! A comparison as tables.
 
-use super::words::{called, fixed, interval, number, plus_minus, probability, shown};
-use super::{Budget, Comparison, Difference, Front, Row};
+use super::words::{called, fixed, interval, number, percent, plus_minus, probability, shown};
+use super::{Budget, Comparison, Decisive, Difference, Estimate, Front, Row};
 use crate::table::Table;
 
 /// The tables of a comparison, in the order of reading.
@@ -35,7 +35,8 @@ fn mark(row: &Row) -> String {
         Budget::Whole => " †",
         Budget::Expected => " ‡",
     };
-    format!("{budget}{}", if row.other_rows { " §" } else { "" })
+    let rows = if row.other_rows { " §" } else { "" };
+    format!("{budget}{rows}{}", if row.other_settings { " ¶" } else { "" })
 }
 
 fn rows(comparison: &Comparison) -> Table {
@@ -45,20 +46,27 @@ fn rows(comparison: &Comparison) -> Table {
     columns.push("mean rank".into());
     if has_baseline {
         columns.extend(["Δm %".into(), "Δp %".into()]);
-    } else {
+    } else if !comparison.score.is_rank() {
         columns.push(called(&comparison.score.name).into());
     }
     let cells = |row: &Row| {
-        let runs = row.finished + row.failed;
-        let runs = if row.failed > 0 { format!("{} of {runs}", row.finished) } else { row.finished.to_string() };
+        let seeds = comparison.seeds.len();
+        let runs = if row.finished < seeds { format!("{} of {seeds}", row.finished) } else { row.finished.to_string() };
+        // A metric may be undefined at some of the seeds that finished.
+        let cell = |estimate: &Estimate| match (estimate.count(), row.seeds()) {
+            (count, seeds) if 0 < count && count < seeds => {
+                format!("{} (over {count} of {seeds})", plus_minus(estimate))
+            }
+            _ => plus_minus(estimate),
+        };
         let trial = if row.budget == Budget::Expected { "expectation".into() } else { row.trial.clone() };
         let mut cells = vec![format!("{}{}", row.name, mark(row)), trial, runs];
-        cells.extend(row.values.iter().map(plus_minus));
+        cells.extend(row.values.iter().map(cell));
         cells.push(shown(row.mean_rank, |rank| format!("{rank:.2}")));
         if has_baseline {
-            cells.extend([plus_minus(&row.delta_m), plus_minus(&row.delta_p)]);
-        } else {
-            cells.push(plus_minus(&row.score));
+            cells.extend([cell(&row.delta_m), cell(&row.delta_p)]);
+        } else if !comparison.score.is_rank() {
+            cells.push(cell(&row.score));
         }
         cells
     };
@@ -79,24 +87,43 @@ fn differences(comparison: &Comparison) -> Option<Table> {
 
 /// Rows against the reference, by the score or one measure.
 pub fn family(comparison: &Comparison, family: &[Difference]) -> Table {
-    let columns = ["arm", "difference", "95 % interval", "t-test p", "Holm", "Wilcoxon p", "Holm", "verdict"];
+    let ranks = family.first().is_some_and(|it| it.test == Decisive::SignedRank);
+    let level = family.first().map_or(super::LEVEL, |it| it.level);
+    let interval_column = format!("{} % interval", percent(level));
+    // Ranks have no unit and no interval, and the signed-rank test is Wilcoxon's.
+    let columns: &[&str] = if ranks {
+        &["arm", "difference", "Wilcoxon p", "Holm", "sign-flip p", "verdict"]
+    } else {
+        &["arm", "difference", &interval_column, "t-test p", "Holm", "sign-flip p", "Wilcoxon p", "verdict"]
+    };
     let cells = |it: &Difference| {
-        vec![
-            it.row.clone(),
-            shown(it.mean, number),
-            interval(it.interval),
-            shown(it.t_p, probability),
-            shown(it.t_p_holm, probability),
-            shown(it.wilcoxon_p, probability),
-            shown(it.wilcoxon_p_holm, probability),
-            it.verdict.words().into(),
-        ]
+        let [p, holm, sign_flip, wilcoxon] =
+            [it.p, it.p_holm, it.sign_flip_p, it.wilcoxon_p].map(|p| shown(p, probability));
+        let (difference, verdict) = (shown(it.mean, number), it.verdict.words().to_string());
+        if ranks {
+            vec![it.row.clone(), difference, p, holm, sign_flip, verdict]
+        } else {
+            vec![it.row.clone(), difference, interval(it.interval), p, holm, sign_flip, wilcoxon, verdict]
+        }
     };
     let on = family.first().map_or("score", |it| it.on.as_str());
     let on = if on == "score" { called(&comparison.score.name) } else { on };
     let reference = comparison.reference.as_deref().unwrap_or_default();
-    let title = format!("{on} against {reference}, paired by seed");
-    Table { title, columns: columns.map(String::from).to_vec(), rows: family.iter().map(cells).collect() }
+    let mut title = format!("{on} against {reference}, paired by seed");
+    if let Some(tests) = family.first().map(|it| it.tests).filter(|tests| *tests > 1) {
+        title += &format!(", Holm over all {tests} pairs of arms");
+    }
+    if !ranks {
+        title += "; Student's intervals, which agree with the verdicts";
+    }
+    if let Some(step) = family.first().map(|it| it.step).filter(|step| *step > 0.0) {
+        title += &format!("; values in steps of {}, which the test takes into account", number(step));
+    }
+    Table {
+        title,
+        columns: columns.iter().map(ToString::to_string).collect(),
+        rows: family.iter().map(cells).collect(),
+    }
 }
 
 fn fronts(comparison: &Comparison) -> Table {
@@ -186,10 +213,13 @@ pub fn tidy(comparison: &Comparison) -> Table {
         "difference",
         "difference_low",
         "difference_high",
+        "difference_level",
+        "test",
+        "p",
+        "p_holm",
         "t_p",
-        "t_p_holm",
+        "sign_flip_p",
         "wilcoxon_p",
-        "wilcoxon_p_holm",
         "verdict",
     ];
     let text = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
@@ -225,10 +255,13 @@ pub fn tidy(comparison: &Comparison) -> Table {
                 of(|it| it.mean),
                 interval(tested.and_then(|it| it.interval), 0),
                 interval(tested.and_then(|it| it.interval), 1),
+                of(|it| it.mean.map(|_| it.level)),
+                tested.map_or("", |it| it.test.words()).into(),
+                of(|it| it.p),
+                of(|it| it.p_holm),
                 of(|it| it.t_p),
-                of(|it| it.t_p_holm),
+                of(|it| it.sign_flip_p),
                 of(|it| it.wilcoxon_p),
-                of(|it| it.wilcoxon_p_holm),
                 tested.map_or("", |it| it.verdict.words()).into(),
             ]);
         }

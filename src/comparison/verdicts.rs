@@ -1,10 +1,10 @@
-//! Which differences are real: rows against the reference, paired by seed, and all rows by their ranks.
+//! Which differences are real: every pair of arms tested once on a number, paired by seed, and all pairs corrected together.
 
-use super::rows::{RESAMPLES, Row};
+use super::rows::Row;
 use super::{Estimate, LEVEL, Measure, Score};
 use crate::statistics::{
-    Interval, bootstrap_interval, cliques, friedman, holm, mean, mean_ranks, nemenyi_critical_difference, paired_t,
-    ranks, wilcoxon,
+    center, holm, largest, paired_t, paired_t_in_steps, resolution, sign_flip, student_interval, wilcoxon,
+    without_rounding,
 };
 use serde::Serialize;
 
@@ -16,10 +16,12 @@ pub enum Verdict {
     Better,
     /// Worse, and told apart.
     Worse,
-    /// The paired t-test, corrected by Holm, does not reach the level.
+    /// The test's p, corrected by Holm, does not reach the level.
     NotDistinguishable,
     /// Fewer than three pairs.
     TooFewSeeds,
+    /// The row was chosen from more trials than others had: no fair comparison.
+    MoreTrials,
 }
 
 impl Verdict {
@@ -30,6 +32,27 @@ impl Verdict {
             Self::Worse => "worse",
             Self::NotDistinguishable => "not distinguishable",
             Self::TooFewSeeds => "too few seeds",
+            Self::MoreTrials => "more trials",
+        }
+    }
+}
+
+/// The test whose p a verdict goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decisive {
+    /// The paired t-test, with the variance of the steps that the metric moves in.
+    PairedT,
+    /// Wilcoxon's signed-rank test: the numbers are ranks.
+    SignedRank,
+}
+
+impl Decisive {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::PairedT => "paired t-test",
+            Self::SignedRank => "signed-rank test",
         }
     }
 }
@@ -45,147 +68,157 @@ pub struct Difference {
     pub pairs: usize,
     /// Row minus reference, mean over the pairs.
     pub mean: Option<f64>,
-    /// Where the true difference probably lies: bootstrap-t over the pairs, 95 %.
+    /// Student's interval at `level`; none of ranks, which have no unit.
     pub interval: Option<[f64; 2]>,
-    /// Of the paired t-test, two-sided.
+    /// So wide that an interval excludes 0 exactly where the verdict tells rows apart: 95 %, or more where Holm left several
+    /// pairs undecided.
+    pub level: f64,
+    /// The test that decides.
+    pub test: Decisive,
+    /// The grid that the number's values lie on, such as 1/160 of an accuracy over 160 rows; 0 of continuous values.
+    pub step: f64,
+    /// Of the test that decides, two-sided.
+    pub p: Option<f64>,
+    /// The same after Holm over all pairs of arms.
+    pub p_holm: Option<f64>,
+    /// Pairs of arms that were tested, and that Holm corrects together.
+    pub tests: usize,
+    /// Of the plain paired t-test, as SciPy's `ttest_rel`; none where all differences are equal.
     pub t_p: Option<f64>,
-    /// The same after Holm, over all rows.
-    pub t_p_holm: Option<f64>,
-    /// Of Wilcoxon's signed-rank test, two-sided.
+    /// Of the exact sign-flip (permutation) test; none above 16 pairs that are not all equal.
+    pub sign_flip_p: Option<f64>,
+    /// Of Wilcoxon's signed-rank test.
     pub wilcoxon_p: Option<f64>,
-    /// The same after Holm.
-    pub wilcoxon_p_holm: Option<f64>,
     /// What to make of it.
     pub verdict: Verdict,
-}
-
-/// Rows by their ranks on the score, a block per seed; and which pairs differ.
-#[derive(Debug, Clone, Serialize)]
-pub struct Ranking {
-    /// Names, best mean rank first.
-    pub rows: Vec<String>,
-    /// Their mean ranks.
-    pub mean_ranks: Vec<f64>,
-    /// Seeds.
-    pub blocks: usize,
-    /// Of Friedman's test that all rows are equal.
-    pub friedman_p: Option<f64>,
-    /// Nemenyi's: mean ranks further apart differ at 5 %.
-    pub critical_difference: Option<f64>,
-    /// Rows that are not told apart by it, by their place in `rows`.
-    pub cliques: Vec<Vec<usize>>,
-    /// Per pair of rows, by their places: p of the paired t-test on the score, after Holm over all pairs.
-    pub pairs: Vec<Vec<Option<f64>>>,
 }
 
 /// So many pairs can tell something.
 const FEWEST_PAIRS: usize = 3;
 
-/// Every row but the reference against it: by the score, then by each measure.
-pub fn differences(rows: &[Row], reference: usize, score: &Score, measures: &[Measure]) -> Vec<Vec<Difference>> {
-    let others: Vec<usize> = (0..rows.len()).filter(|&at| at != reference).collect();
-    let family = |on: String, higher: bool, of: &dyn Fn(&Row) -> Estimate| {
-        let base = of(&rows[reference]);
-        let mut family: Vec<Difference> =
-            others.iter().map(|&at| difference(&rows[at].name, &on, &of(&rows[at]), &base)).collect();
-        correct(&mut family, higher);
+/// All rows on one number, and what the tests of all pairs of arms come to.
+pub struct Family<'a> {
+    on: String,
+    higher_is_better: bool,
+    test: Decisive,
+    step: f64,
+    rows: Vec<(&'a Row, &'a Estimate)>,
+    /// Per pair of rows, p after Holm; none of rows outside of the equal budget.
+    adjusted: Vec<Vec<Option<f64>>>,
+    /// Pairs of arms that were tested.
+    pub tests: usize,
+    level: f64,
+}
+
+impl<'a> Family<'a> {
+    /// That of the score.
+    pub fn of_score(rows: &'a [Row], score: &Score) -> Self {
+        let test = if score.is_rank() { Decisive::SignedRank } else { Decisive::PairedT };
+        Self::new("score".into(), score.higher_is_better, test, rows.iter().map(|row| (row, &row.score)).collect())
+    }
+
+    /// That of the measure at a place.
+    fn of_measure(rows: &'a [Row], measure: &Measure, at: usize) -> Self {
+        let values = rows.iter().map(|row| (row, &row.values[at])).collect();
+        Self::new(measure.name(), measure.higher_is_better, Decisive::PairedT, values)
+    }
+
+    fn new(on: String, higher_is_better: bool, test: Decisive, rows: Vec<(&'a Row, &'a Estimate)>) -> Self {
+        let count = rows.len();
+        let all: Vec<f64> = rows.iter().flat_map(|(_, estimate)| estimate.values.iter().flatten().copied()).collect();
+        let step = if test == Decisive::PairedT { resolution(&all) } else { 0.0 };
+        let adjusted = vec![vec![None; count]; count];
+        let mut family = Self { on, higher_is_better, test, step, rows, adjusted, tests: 0, level: LEVEL };
+        family.correct();
         family
-    };
-    let by_score = family("score".into(), score.higher_is_better, &|row| row.score.clone());
-    let by_measure = measures
-        .iter()
-        .enumerate()
-        .map(|(at, measure)| family(measure.name(), measure.higher_is_better, &|row| row.values[at].clone()));
-    std::iter::once(by_score).chain(by_measure).collect()
-}
-
-/// Differences at the seeds where both have a value.
-fn paired(one: &Estimate, other: &Estimate) -> Vec<f64> {
-    one.values.iter().zip(&other.values).filter_map(|(one, other)| Some((*one)? - (*other)?)).collect()
-}
-
-fn difference(row: &str, on: &str, one: &Estimate, base: &Estimate) -> Difference {
-    let paired = paired(one, base);
-    let enough = paired.len() >= FEWEST_PAIRS;
-    let interval = bootstrap_interval(&paired, LEVEL, RESAMPLES, 0).map(|Interval { low, high }| [low, high]);
-    Difference {
-        row: row.into(),
-        on: on.into(),
-        pairs: paired.len(),
-        mean: mean(&paired),
-        interval,
-        t_p: paired_t(&paired).map(|test| test.p).filter(|_| enough),
-        t_p_holm: None,
-        wilcoxon_p: wilcoxon(&paired).map(|test| test.p).filter(|_| enough),
-        wilcoxon_p_holm: None,
-        verdict: Verdict::TooFewSeeds,
     }
-}
 
-/// Holm over a family, and the verdicts.
-fn correct(family: &mut [Difference], higher: bool) {
-    let adjust = |of: &dyn Fn(&Difference) -> Option<f64>| -> Vec<Option<f64>> {
-        let present: Vec<f64> = family.iter().filter_map(of).collect();
-        let mut adjusted = holm(&present).into_iter();
-        family.iter().map(|it| of(it).and_then(|_| adjusted.next())).collect()
-    };
-    let (by_t, by_rank) = (adjust(&|it| it.t_p), adjust(&|it| it.wilcoxon_p));
-    for ((it, by_t), by_rank) in family.iter_mut().zip(by_t).zip(by_rank) {
-        (it.t_p_holm, it.wilcoxon_p_holm) = (by_t, by_rank);
-        let told_apart = by_t.is_some_and(|p| p < 1.0 - LEVEL);
-        it.verdict = match it.mean {
-            _ if it.pairs < FEWEST_PAIRS => Verdict::TooFewSeeds,
-            Some(mean) if told_apart && (mean > 0.0) == higher => Verdict::Better,
-            Some(_) if told_apart => Verdict::Worse,
-            _ => Verdict::NotDistinguishable,
+    /// Holm over all pairs of rows at equal budget, so that an arm counts once.
+    fn correct(&mut self) {
+        let equal: Vec<usize> = (0..self.rows.len()).filter(|&at| self.rows[at].0.is_equal_budget()).collect();
+        let pairs = equal.iter().enumerate().flat_map(|(at, &a)| equal[at + 1..].iter().map(move |&b| (a, b)));
+        let p = |(a, b)| Some(((a, b), self.p(&self.paired(a, b))?));
+        let (pairs, tested): (Vec<(usize, usize)>, Vec<f64>) = pairs.filter_map(p).unzip();
+        let adjusted = holm(&tested);
+        for ((a, b), p) in pairs.into_iter().zip(&adjusted) {
+            (self.adjusted[a][b], self.adjusted[b][a]) = (Some(*p), Some(*p));
+        }
+        self.tests = adjusted.len();
+        // Holm stops at the first p above (1 - LEVEL) / (pairs left): at that level intervals and verdicts agree.
+        let undecided = adjusted.iter().filter(|p| !is_real(**p)).count().max(1);
+        self.level = 1.0 - (1.0 - LEVEL) / undecided as f64;
+    }
+
+    /// Differences at the seeds where both have a value.
+    fn paired(&self, one: usize, other: usize) -> Vec<f64> {
+        let [one, other] = [one, other].map(|at| &self.rows[at].1.values);
+        let both: Vec<(f64, f64)> = one.iter().zip(other).filter_map(|(a, b)| Some(((*a)?, (*b)?))).collect();
+        let size = largest(both.iter().flat_map(|(a, b)| [*a, *b]));
+        let mut differences: Vec<f64> = both.into_iter().map(|(a, b)| a - b).collect();
+        without_rounding(&mut differences, size);
+        differences
+    }
+
+    /// p of the test that decides; none of too few pairs.
+    fn p(&self, differences: &[f64]) -> Option<f64> {
+        let decide = || match self.test {
+            Decisive::PairedT => paired_t_in_steps(differences, self.step),
+            Decisive::SignedRank => wilcoxon(differences).map(|test| test.p),
         };
+        (differences.len() >= FEWEST_PAIRS).then(decide)?
+    }
+
+    /// p after Holm of every pair of some rows; none of those that were not tested.
+    pub fn pairs(&self, rows: &[usize]) -> Vec<Vec<Option<f64>>> {
+        rows.iter().map(|&a| rows.iter().map(|&b| self.adjusted[a][b]).collect()).collect()
+    }
+
+    /// Every row but the reference against it.
+    fn against(&self, reference: usize) -> Vec<Difference> {
+        (0..self.rows.len()).filter(|&at| at != reference).map(|at| self.difference(at, reference)).collect()
+    }
+
+    fn difference(&self, at: usize, reference: usize) -> Difference {
+        let paired = self.paired(at, reference);
+        let enough = paired.len() >= FEWEST_PAIRS;
+        let center = center(&paired);
+        let p_holm = self.adjusted[at][reference];
+        let spread = enough && self.test == Decisive::PairedT;
+        let interval = spread.then(|| student_interval(&paired, self.step, self.level)).flatten();
+        let better = center.is_some_and(|center| (center > 0.0) == self.higher_is_better);
+        Difference {
+            row: self.rows[at].0.name.clone(),
+            on: self.on.clone(),
+            pairs: paired.len(),
+            mean: center,
+            interval: interval.map(|interval| [interval.low, interval.high]),
+            level: self.level,
+            test: self.test,
+            step: self.step,
+            p: self.p(&paired),
+            p_holm,
+            tests: self.tests,
+            t_p: paired_t(&paired).map(|test| test.p).filter(|_| enough),
+            sign_flip_p: sign_flip(&paired).filter(|_| enough),
+            wilcoxon_p: wilcoxon(&paired).map(|test| test.p).filter(|_| enough),
+            verdict: match p_holm {
+                _ if !enough => Verdict::TooFewSeeds,
+                _ if !self.rows[at].0.is_equal_budget() => Verdict::MoreTrials,
+                Some(p) if is_real(p) && better => Verdict::Better,
+                Some(p) if is_real(p) => Verdict::Worse,
+                _ => Verdict::NotDistinguishable,
+            },
+        }
     }
 }
 
-/// All rows at equal budget by their ranks; a row that failed at a seed comes last there.
-pub fn ranking(rows: &[Row], score: &Score) -> Option<Ranking> {
-    let rows: Vec<&Row> = rows.iter().filter(|row| row.is_equal_budget() && row.score.mean.is_some()).collect();
-    if rows.len() < 2 {
-        return None;
-    }
-    let last = if score.higher_is_better { f64::NEG_INFINITY } else { f64::INFINITY };
-    let seeds = rows[0].seeds();
-    let block = |seed: usize| {
-        let values: Vec<f64> = rows.iter().map(|row| row.score.values[seed].unwrap_or(last)).collect();
-        ranks(&values, score.higher_is_better)
-    };
-    let present = |seed: &usize| rows.iter().any(|row| row.score.values[*seed].is_some());
-    let blocks: Vec<Vec<f64>> = (0..seeds).filter(present).map(block).collect();
-    let means = mean_ranks(&blocks)?;
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by(|a, b| means[*a].total_cmp(&means[*b]));
-    let ordered: Vec<f64> = order.iter().map(|&at| means[at]).collect();
-    let critical_difference =
-        (blocks.len() > 1).then(|| nemenyi_critical_difference(rows.len(), blocks.len(), 1.0 - LEVEL)).flatten();
-    Some(Ranking {
-        rows: order.iter().map(|&at| rows[at].name.clone()).collect(),
-        blocks: blocks.len(),
-        friedman_p: friedman(&blocks).map(|test| test.p),
-        cliques: critical_difference.map(|critical| cliques(&ordered, critical)).unwrap_or_default(),
-        critical_difference,
-        mean_ranks: ordered,
-        pairs: pairs(&order.iter().map(|&at| rows[at]).collect::<Vec<_>>()),
-    })
+/// Whether a corrected p reaches the level.
+pub fn is_real(p: f64) -> bool {
+    p < 1.0 - LEVEL
 }
 
-/// p of every pair of rows, after Holm over all of them.
-fn pairs(rows: &[&Row]) -> Vec<Vec<Option<f64>>> {
-    let all: Vec<(usize, usize)> = (0..rows.len()).flat_map(|a| (a + 1..rows.len()).map(move |b| (a, b))).collect();
-    let test = |&(a, b): &(usize, usize)| {
-        let paired = paired(&rows[a].score, &rows[b].score);
-        paired_t(&paired).map(|test| test.p).filter(|_| paired.len() >= FEWEST_PAIRS)
-    };
-    let tested: Vec<Option<f64>> = all.iter().map(test).collect();
-    let mut adjusted = holm(&tested.iter().flatten().copied().collect::<Vec<_>>()).into_iter();
-    let mut table = vec![vec![None; rows.len()]; rows.len()];
-    for ((a, b), tested) in all.into_iter().zip(tested) {
-        let p = tested.and_then(|_| adjusted.next());
-        (table[a][b], table[b][a]) = (p, p);
-    }
-    table
+/// Every row but the reference against it: by the score, then by each measure.
+pub fn differences(rows: &[Row], reference: usize, by_score: &Family, measures: &[Measure]) -> Vec<Vec<Difference>> {
+    let by_measure = measures.iter().enumerate().map(|(at, it)| Family::of_measure(rows, it, at).against(reference));
+    std::iter::once(by_score.against(reference)).chain(by_measure).collect()
 }

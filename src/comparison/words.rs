@@ -51,6 +51,14 @@ pub fn probability(p: f64) -> String {
     if p < 1e-4 { "< 0.0001".into() } else { format!("{p:.4}") }
 }
 
+/// A level in percent, with the digits that tell it: `95`, `98.3`, `99.89`.
+pub fn percent(level: f64) -> String {
+    let rest = 100.0 * (1.0 - level);
+    let digits = (2 - rest.log10().ceil() as i32).clamp(0, 6) as usize;
+    let text = format!("{:.digits$}", 100.0 * level);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
+}
+
 /// `[low, high]`.
 pub fn interval(interval: Option<[f64; 2]>) -> String {
     interval.map_or_else(|| "–".into(), |[low, high]| format!("[{}, {}]", number(low), number(high)))

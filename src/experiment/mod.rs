@@ -4,11 +4,13 @@ mod assemble;
 mod check;
 mod initial;
 mod outside;
+mod same;
 mod stored;
 
 pub use assemble::{Assembly, Beginning, Loaded, scripted};
 pub use initial::{Initial, InitialPart, facts, of_checkpoint};
 pub use outside::{first_rows, warn_of_draws};
+pub use same::{NEUTRAL, first_difference, is_among, stored_settings, whole_settings};
 pub use stored::{VERSION, check_definitions, complete, definitions, read_file, value};
 
 use crate::balance::MethodSettings;

@@ -1,7 +1,7 @@
 //! The charts of a comparison, by name.
 
 use super::curves::{Quantity, Recorded, Records};
-use crate::comparison::{Comparison, Estimate, Front, Verdict, called, number};
+use crate::comparison::{Comparison, Decisive, Estimate, Front, Verdict, called, number, percent};
 use crate::files::folder_name;
 use crate::picture::charts::{
     Chart, CriticalDifference, Curve, CurvePoint, Curves, Group, Interval, Intervals, Joined, Plane, Point,
@@ -75,6 +75,12 @@ fn differences(comparison: &Comparison) -> Option<Named> {
         }
     };
     let better = if comparison.score.higher_is_better { "right" } else { "left" };
+    let first = &family[0];
+    let intervals = match first.test {
+        Decisive::PairedT => format!(", with Student's {} % intervals", percent(first.level)),
+        Decisive::SignedRank => String::new(),
+    };
+    let holm = if first.tests > 1 { format!(", Holm over all {} pairs of arms", first.tests) } else { String::new() };
     let chart = Intervals {
         title: format!("{score} against {reference}"),
         name: format!("difference in {score}, better to the {better}"),
@@ -85,7 +91,8 @@ fn differences(comparison: &Comparison) -> Option<Named> {
         name: "differences".into(),
         section: Section::Differences,
         caption: format!(
-            "Mean difference to {reference} over paired seeds, 95 % bootstrap-t intervals. A full mark is told apart (paired t-test, Holm)."
+            "Mean difference to {reference} over paired seeds{intervals}. A full mark is told apart ({}{holm}).",
+            first.test.words()
         ),
         chart: Box::new(chart),
     })
@@ -95,7 +102,7 @@ fn ranks(comparison: &Comparison) -> Option<Named> {
     let ranking = comparison.ranking.as_ref()?;
     let score = called(&comparison.score.name);
     let chart = CriticalDifference {
-        title: format!("Mean ranks on {score}"),
+        title: format!("Average ranks by {score}"),
         ranks: ranking.rows.iter().cloned().zip(ranking.mean_ranks.iter().copied()).collect(),
         cliques: ranking.cliques.clone(),
         difference: ranking.critical_difference,
@@ -104,7 +111,7 @@ fn ranks(comparison: &Comparison) -> Option<Named> {
         name: "ranks".into(),
         section: Section::Ranks,
         caption: format!(
-            "Mean ranks on {score} over {} seeds, best left. A bar joins arms that Nemenyi's test does not tell apart at 5 %.",
+            "Arms in order of {score} at each of {} seeds, averaged, best left. A bar joins arms whose average ranks lie closer than Nemenyi's critical difference (5 %); it looks at the order alone, the verdicts above at the values.",
             ranking.blocks
         ),
         chart: Box::new(chart),

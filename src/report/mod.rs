@@ -31,7 +31,7 @@ impl Report {
     /// # Errors
     /// A record cannot be read.
     pub fn new(collection: Collection) -> Result<Self> {
-        let comparison = compare(&collection);
+        let comparison = compare(&collection)?;
         let records = Records::read(&collection, &comparison)?;
         Ok(Self { collection, comparison, records })
     }

@@ -237,12 +237,13 @@ fn ranking(comparison: &Comparison) -> Markup {
         std::iter::once(name.clone()).chain(cells).collect()
     };
     let pairs = Table {
-        title: format!("p of the paired t-test on {}, Holm over all pairs", called(&comparison.score.name)),
+        title: format!("p of every pair on {}, Holm over all of them", called(&comparison.score.name)),
         columns,
         rows: ranking.rows.iter().zip(&ranking.pairs).map(row).collect(),
     };
     html! {
-        p { "Friedman's test that all arms rank alike: " (p_value(ranking.friedman_p)) "." }
+        p { "Friedman's test that all arms rank alike, over " (counted(ranking.blocks, "seed")) " that every arm has or failed at: "
+            (p_value(ranking.friedman_p)) "." }
         details { summary { "Every pair" } (sortable(&pairs)) }
     }
 }

@@ -4,6 +4,7 @@
 //! `summary.json` (finished) or `failed.json`. Nothing else is kept, so any number of processes can work on one folder, and
 //! a killed one loses nothing but the steps since a run's last checkpoint.
 
+mod agreement;
 mod arm;
 mod change;
 mod plan;
@@ -112,7 +113,7 @@ impl Opened {
     /// settings.
     ///
     /// # Errors
-    /// The folder holds another sweep, or runs of none; it cannot be written.
+    /// The folder holds another sweep, runs of none, or such as were trained with other settings; it cannot be written.
     pub fn store(&self) -> Result<()> {
         let path = self.folder.join(FILE);
         // Looked at before the file is: another process may just write it.
@@ -131,6 +132,7 @@ impl Opened {
                 .remedy("give the sweep another name, or another folder with --out: nothing here is overwritten")
                 .into());
         }
+        self.check_runs()?;
         fs::create_dir_all(&self.folder).map_err(|error| {
             Mistake::new(self.folder.display(), format!("cannot be created ({error})"))
                 .remedy("name a writable folder with --out")

@@ -150,20 +150,26 @@ impl Plan {
         root.join(self.run_name(cell))
     }
 
-    /// A run's settings.
-    ///
-    /// # Errors
-    /// They do not fit each other; the path is that of the sweep's YAML where the value stands there.
-    pub fn experiment(&self, cell: Cell) -> Result<Experiment, BadSetting> {
-        let trial = &self.arms[cell.arm].trials[cell.trial];
+    /// A run's settings as YAML, unread.
+    pub(super) fn settings(&self, cell: Cell) -> Result<Value, BadSetting> {
         let mut settings = self.base.clone();
-        for change in &trial.changes {
+        for change in &self.arms[cell.arm].trials[cell.trial].changes {
             change.apply(&mut settings)?;
         }
         if let Value::Mapping(settings) = &mut settings {
             settings.insert("seed".into(), cell.seed.into());
             settings.insert("name".into(), self.name.clone().into());
         }
+        Ok(settings)
+    }
+
+    /// A run's settings.
+    ///
+    /// # Errors
+    /// They do not fit each other; the path is that of the sweep's YAML where the value stands there.
+    pub fn experiment(&self, cell: Cell) -> Result<Experiment, BadSetting> {
+        let trial = &self.arms[cell.arm].trials[cell.trial];
+        let settings = self.settings(cell)?;
         let read = registry::settings::<Experiment>(settings.as_mapping().cloned().unwrap_or_default());
         read.and_then(|experiment| experiment.check().map(|()| experiment)).map_err(|bad| self.blame(trial, bad))
     }

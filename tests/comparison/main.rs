@@ -1,10 +1,14 @@
 //! A comparison: its numbers held against SciPy and plain counting, its forms against each other, and what people get wrong.
 
+mod choices;
 #[path = "../common/mod.rs"]
 mod common;
 mod forms;
 mod numbers;
+mod presence;
+mod settings;
 mod sources;
+mod verdicts;
 
 use common::{succeed, write};
 use serde_json::{Value, json};

@@ -80,7 +80,7 @@ fn too_few_seeds_are_told_as_such() {
     for (seeds, words, verdict) in [
         (1, "1 seed cannot tell rows apart", "too_few_seeds"),
         (2, "2 seeds cannot tell rows apart", "too_few_seeds"),
-        (5, "With 5 seeds Wilcoxon's test cannot reach 5 %: its smallest p is 0.0625", "better"),
+        (5, "With 5 seeds Wilcoxon's and the sign-flip test cannot reach 5 %: their smallest p is 0.0625", "better"),
     ] {
         let root = folder.path().join(seeds.to_string());
         put_sweep(&root, "few", &format!("compare: {{method: [sum, uw]}}\nseeds: {seeds}\n"));

@@ -6,6 +6,7 @@ mod kills;
 mod mistakes;
 mod planning;
 mod runs;
+mod studies;
 
 use common::{polytask, stderr, succeed, tensors, text};
 use serde_json::Value;

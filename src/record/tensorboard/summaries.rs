@@ -2,6 +2,7 @@
 
 use crate::picture::Png;
 use crate::record::Header;
+use crate::table::literal;
 use protobuf::Message;
 use std::io;
 use tensorboard_proto::layout::{Category, Chart, Layout, MultilineChartContent};
@@ -42,10 +43,9 @@ pub fn config(yaml: &str) -> Summary_Value {
 
 /// A table of facts.
 pub fn environment(facts: &[(String, String)]) -> Summary_Value {
-    let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
     let mut table = String::from("| | |\n|---|---|\n");
     for (name, value) in facts {
-        table += &format!("| {} | {} |\n", cell(name), cell(value));
+        table += &format!("| {} | {} |\n", literal(name), literal(value));
     }
     text("environment", &table)
 }

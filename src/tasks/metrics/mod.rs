@@ -134,6 +134,12 @@ impl MetricKind {
         !matches!(self, Self::Mae | Self::Rmse | Self::RelativeError | Self::AngleMean | Self::AngleMedian)
     }
 
+    /// Whether its values mean the same for every task, so that a mean over tasks means something: shares, areas and angles
+    /// do; errors in the label's unit do not, nor do those whose size has no bound.
+    pub fn has_common_range(self) -> bool {
+        !matches!(self, Self::Mae | Self::Rmse | Self::R2 | Self::RelativeError)
+    }
+
     /// Whether the metric is defined for such labels.
     pub fn fits(self, form: Form) -> bool {
         match form {
