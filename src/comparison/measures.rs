@@ -1,7 +1,6 @@
 //! What is measured of every run, and its gain over the baseline.
 
 use super::collect::{Collection, RunSummary, Trial};
-use super::rows::Row;
 use crate::statistics::{self, center, standard_error};
 use crate::tasks::MetricKind;
 use serde::Serialize;
@@ -86,17 +85,15 @@ impl Baseline {
         Self(measures.iter().map(of).collect())
     }
 
-    /// The measures, with their values, whose gain in percent of the baseline means little: it is near zero beside what the
-    /// rows come to, or no further from zero than two standard errors.
-    pub fn near_zero(&self, measures: &[Measure], rows: &[Row]) -> Vec<(String, f64)> {
-        let near = |(at, measure): (usize, &Measure)| {
-            let (value, error) = self.0[at]?;
-            let means = rows.iter().filter_map(|row| row.values[at].mean).map(f64::abs);
-            let largest = means.fold(0.0, f64::max);
+    /// The measures, with the baseline's values, whose gain in percent of these means little: a value is near zero beside the
+    /// `largest` of any arm, or no further from zero than two standard errors.
+    pub fn near_zero(&self, measures: &[Measure], largest: &[f64]) -> Vec<(String, f64)> {
+        let near = |((measure, of_baseline), largest): ((&Measure, &Option<(f64, Option<f64>)>), &f64)| {
+            let (value, error) = (*of_baseline)?;
             let unsteady = error.is_some_and(|error| value.abs() <= 2.0 * error);
             (value != 0.0 && (value.abs() < NEAR_ZERO * largest || unsteady)).then(|| (measure.name(), value))
         };
-        measures.iter().enumerate().filter_map(near).collect()
+        measures.iter().zip(&self.0).zip(largest).filter_map(near).collect()
     }
 
     fn beside(&self, measures: &[Measure], values: &[Option<f64>]) -> Option<Vec<(String, statistics::Measure)>> {

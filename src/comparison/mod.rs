@@ -28,6 +28,7 @@ pub use verdicts::{Decisive, Difference, Verdict};
 pub use words::{called, fixed, number, percent, plus_minus, probability};
 
 use crate::error::Mistake;
+use crate::statistics::largest;
 use measures::Baseline;
 use select::Rule;
 use serde::Serialize;
@@ -138,7 +139,9 @@ pub fn compare(collection: &Collection) -> Result<Comparison, Mistake> {
     let differences = reference.map(|at| verdicts::differences(&rows, at, &by_score, &measures)).unwrap_or_default();
     let ranking = ranks::ranking(&rows, &score, &by_score, seeds);
     let tests = by_score.tests;
-    let unsteady = baseline.as_ref().map(|baseline| baseline.near_zero(&measures, &rows)).unwrap_or_default();
+    let size = |at: usize| largest(rows.iter().filter_map(|row| row.values[at].mean));
+    let sizes: Vec<f64> = (0..measures.len()).map(size).collect();
+    let unsteady = baseline.as_ref().map(|baseline| baseline.near_zero(&measures, &sizes)).unwrap_or_default();
     let mut comparison = Comparison {
         name: collection.name.clone(),
         runs: counts(collection),
