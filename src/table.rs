@@ -101,7 +101,7 @@ impl Table {
 
 /// Text on one line that cannot drive a terminal: control characters, line breaks among them, are
 /// shown as escapes.
-fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let shown = |letter: char| match letter {
         _ if !is_unprintable(letter) => String::from(letter),
         _ => letter.escape_default().to_string(),

@@ -241,8 +241,8 @@ fn open(place: &Place, resolved: &Experiment, resume: bool) -> Result<(Run, Opti
         return Ok((run, None));
     }
     let run = Run::reopen(&place.folder)?;
-    let stored =
-        experiment::stored_settings(run.folder())?.with_context(|| run.path("config.yaml").display().to_string())?;
+    let config = experiment::Config::read(run.folder())?;
+    let stored = config.with_context(|| run.path("config.yaml").display().to_string())?.settings()?;
     refuse_other_settings(&run, &stored, resolved)?;
     let path = run.path("config.yaml");
     let train = serde_yaml::from_value(stored["train"].clone()).with_context(|| path.display().to_string())?;
@@ -286,7 +286,11 @@ const FIRST_FINGERPRINT: &str = "data.fingerprint";
 fn refuse_other_settings(run: &Run, stored: &serde_yaml::Value, resolved: &Experiment) -> Result<()> {
     let path = run.path("config.yaml");
     let changes = yaml::difference(stored, &experiment::value(resolved)?);
-    let (free, fixed): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(path, ..)| is_free(path) || path == "name");
+    // Whether a data file that was moved holds the same rows is seen once it is read.
+    let may_change = |change: &(String, String, String)| {
+        is_free(&change.0) || change.0 == "name" || experiment::is_place_of_data(change)
+    };
+    let (free, fixed): (Vec<_>, Vec<_>) = changes.into_iter().partition(may_change);
     let moves_digits = |path: &str| ["device", "threads", "engine", "instructions"].contains(&path);
     for (path, old, new) in free.iter().filter(|(path, ..)| moves_digits(path)) {
         note(format!("note: {path} was {old}, is {new}: the last digits may differ from those of an undisturbed run"));

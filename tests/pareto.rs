@@ -240,7 +240,8 @@ fn a_second_call_trains_nothing_and_reports_read_the_folder() {
     other.current_dir(&folder).args(["pareto", "mine.yaml", "--method", "constant", "--divisions", "4"]);
     let other = other.args(["--set", "train.steps=30"]).output().expect("runs");
     assert_eq!(other.status.code(), Some(1));
-    assert!(common::stderr(&other).contains("holds a sweep with other settings"), "{}", common::stderr(&other));
+    let said = common::stderr(&other);
+    assert!(said.contains("was trained with train.steps: 20, and the sweep says 30"), "{said}");
 
     let page = folder.path().join("page.html");
     succeed(&["report", text(&runs), "--out", text(&page)]);

@@ -159,9 +159,12 @@ fn the_page_of_a_sweep_is_whole_and_stands_alone() {
     let titles: Vec<&str> =
         page.split("<svg ").skip(1).filter_map(|svg| svg.split("<title>").nth(1)?.split("</title>").next()).collect();
     assert!(charts >= 10 && titles.len() == charts && titles.iter().all(|title| !title.is_empty()), "{titles:?}");
-    for title in
-        ["Δm against sum", "Average ranks by Δm", "task1: accuracy on validation", "task2: weight in the update"]
-    {
+    for title in [
+        "Δm against sum",
+        "Average place by Δm, seed by seed",
+        "task1: accuracy on validation",
+        "task2: weight in the update",
+    ] {
         assert!(titles.contains(&title), "{title} is not in {titles:?}");
     }
     for part in ["21 of 24 runs finished, 3 failed; 7 arms, 3 seeds; measured on test.", "3 runs without a result"] {

@@ -3,7 +3,7 @@
 use super::words::say;
 use crate::comparison::{Collection, Comparison, Tables, collect, compare, tidy};
 use crate::error::{Mistake, nearest};
-use crate::table::{Form, Table, literal};
+use crate::table::{Form, Table, literal, visible};
 use anyhow::Result;
 use clap::Args;
 use std::path::PathBuf;
@@ -75,12 +75,14 @@ impl Compare {
         match self.format {
             Form::Json => say(serde_json::to_string_pretty(&comparison)?),
             Form::Csv => say(tidy(&comparison).csv()?.trim_end()),
-            Form::Text => say(words(&comparison, Table::text, str::to_string).trim_end()),
+            Form::Text => say(words(&comparison, Table::text, visible).trim_end()),
             Form::Markdown => say(words(&comparison, Table::markdown, literal).trim_end()),
             Form::Latex => {
                 let tables = Tables::of(&comparison);
                 let texts: Vec<String> = tables.all().into_iter().map(Table::latex).collect();
-                say(texts.join("\n").trim_end())
+                // What marks mean and what a reader should know, as comments: a paper says it in its own words.
+                let told = sentences(&comparison).into_iter().map(|told| format!("% {}\n", visible(&told)));
+                say(format!("{}{}", told.collect::<String>(), texts.join("\n").trim_end()))
             }
         }
     }
@@ -88,18 +90,25 @@ impl Compare {
 
 /// Conclusion, tables, notes; sentences hold names of arms as tables do.
 fn words(comparison: &Comparison, form: fn(&Table) -> String, sentence: fn(&str) -> String) -> String {
-    let sentences = |all: &[String]| all.iter().map(|it| sentence(it)).collect::<Vec<_>>().join("\n");
-    let mut parts = vec![sentences(&comparison.conclusion)];
+    let joined = |all: &[String]| all.iter().map(|it| sentence(it)).collect::<Vec<_>>().join("\n");
+    let mut parts = vec![joined(&comparison.conclusion)];
     parts.extend(Tables::of(comparison).all().into_iter().map(form));
-    let marks = if comparison.rows.iter().any(|row| !row.is_equal_budget()) {
+    parts.push(joined(&notes(comparison)));
+    parts.join("\n")
+}
+
+/// Conclusion and notes.
+fn sentences(comparison: &Comparison) -> Vec<String> {
+    comparison.conclusion.iter().cloned().chain(notes(comparison)).collect()
+}
+
+/// How trials were chosen, what marks mean, and what a reader should know.
+fn notes(comparison: &Comparison) -> Vec<String> {
+    let marks = comparison.rows.iter().any(|row| !row.is_equal_budget()).then(|| {
         format!(
             "† chosen from all of its trials, where the others have {0}; it stands outside the ranks. ‡ what the best of {0} of its trials comes to in expectation.",
             comparison.budget
         )
-    } else {
-        String::new()
-    };
-    let notes = std::iter::once(comparison.rule.clone()).chain([marks]).chain(comparison.notes.iter().cloned());
-    parts.push(sentences(&notes.filter(|note| !note.is_empty()).collect::<Vec<_>>()));
-    parts.join("\n")
+    });
+    std::iter::once(comparison.rule.clone()).chain(marks).chain(comparison.notes.iter().cloned()).collect()
 }

@@ -104,7 +104,8 @@ impl Sweep {
             return Ok(INTERRUPTED);
         }
         if missing == 0 && !self.json && !self.spread.quiet {
-            note(format!("polytask compare {folder}; polytask report {folder} -o report.html"));
+            let across = if sweep.plan.varies_data() { " --across-data" } else { "" };
+            note(format!("polytask compare {folder}{across}; polytask report {folder}{across} -o report.html"));
         }
         Ok(if failed > 0 { FAILURE } else { SUCCESS })
     }

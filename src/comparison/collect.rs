@@ -201,6 +201,11 @@ fn twice(folder: &Path, other: &Path, trial: &str, seed: u64) -> Mistake {
         .remedy("name one of the two")
 }
 
+fn copied(folder: &Path, seed: u64, name: u64) -> Mistake {
+    Mistake::new(folder.display(), format!("holds a run with seed {seed}, and its name says {name}"))
+        .remedy("delete the folder, and let the sweep train that seed")
+}
+
 impl Collection {
     /// `SWEEP/ARM` instead of `ARM`.
     fn name_arms_in_full(&mut self) {
@@ -265,6 +270,13 @@ fn of_sweep(folder: &Path) -> Result<Collection> {
         Ok((folder.clone(), entry(&folder)?))
     });
     let entries = read.collect::<Result<Vec<_>>>()?;
+    for (cell, (folder, entry)) in cells.iter().zip(&entries) {
+        if let Entry::Finished(summary) = entry
+            && summary.seed != cell.seed
+        {
+            return Err(copied(folder, summary.seed, cell.seed).into());
+        }
+    }
     let empty =
         |trial: &sweep::Trial| Trial { label: trial.label.clone(), weights: trial.weights.clone(), ..Trial::default() };
     let arm = |arm: &sweep::Arm| CollectedArm {

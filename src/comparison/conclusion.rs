@@ -26,11 +26,11 @@ fn fronts(comparison: &Comparison) -> Option<String> {
 /// Names in a sentence: at most so many.
 const NAMED: usize = 16;
 
-fn list(names: &[&str]) -> String {
+fn list(names: &[String]) -> String {
     match names {
         [] => "none".into(),
         _ if names.len() > NAMED => format!("{} and {} more", names[..NAMED].join(", "), names.len() - NAMED),
-        [one] => (*one).into(),
+        [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }
@@ -38,31 +38,27 @@ fn list(names: &[&str]) -> String {
 fn against_reference(comparison: &Comparison) -> Option<String> {
     let reference = comparison.reference.as_ref()?;
     let family = comparison.differences.first().filter(|family| !family.is_empty())?;
-    let of = |verdict: Verdict| -> Vec<&str> {
-        let equal = |name: &str| comparison.rows.iter().any(|row| row.name == name && row.is_equal_budget());
-        family.iter().filter(|it| it.verdict == verdict && equal(&it.row)).map(|it| it.row.as_str()).collect()
+    let has_score = |name: &str| comparison.rows.iter().any(|row| row.name == name && row.score.mean.is_some());
+    let score = called(&comparison.score.name);
+    if !has_score(reference) {
+        return Some(format!("{reference} has no result on {score} yet, and nothing is held against it."));
+    }
+    let is_equal = |name: &str| comparison.rows.iter().any(|row| row.name == name && row.is_equal_budget());
+    let of = |verdict: Verdict, scored: bool| -> Vec<String> {
+        let is = |name: &str| is_equal(name) && has_score(name) == scored;
+        family.iter().filter(|it| it.verdict == verdict && is(&it.row)).map(|it| comparison.marked(&it.row)).collect()
     };
-    let (better, worse) = (of(Verdict::Better), of(Verdict::Worse));
-    let (equal, few) = (of(Verdict::NotDistinguishable), of(Verdict::TooFewSeeds));
-    let has_score = |name: &&&str| comparison.rows.iter().any(|row| row.name == **name && row.score.mean.is_some());
-    let (few, none): (Vec<&str>, Vec<&str>) = few.iter().partition(has_score);
-    let mut parts = Vec::new();
-    let mut part = |names: &[&str], words: &str| {
-        if !names.is_empty() {
-            parts.push(format!("{words}: {}", list(names)));
-        }
-    };
-    part(&better, "better");
-    part(&worse, "worse");
-    part(&equal, "not distinguishable");
-    part(&few, "too few seeds to tell");
-    part(&none, "no result");
-    Some(format!(
-        "Against {reference} on {} ({}): {}.",
-        called(&comparison.score.name),
-        how(comparison),
-        parts.join("; ")
-    ))
+    let parts = [
+        (of(Verdict::Better, true), "better"),
+        (of(Verdict::Worse, true), "worse"),
+        (of(Verdict::NotDistinguishable, true), "not distinguishable"),
+        (of(Verdict::TooFewSeeds, true), "too few seeds to tell"),
+        (of(Verdict::TooFewSeeds, false), "no result"),
+    ];
+    let told = parts.iter().filter(|(names, _)| !names.is_empty());
+    let told: Vec<String> = told.map(|(names, words)| format!("{words}: {}", list(names))).collect();
+    let reference = comparison.marked(reference);
+    Some(format!("Against {reference} on {score} ({}): {}.", how(comparison), told.join("; ")))
 }
 
 /// How rows are told apart.
@@ -77,31 +73,28 @@ fn against_best(comparison: &Comparison) -> Option<String> {
     let ranking = comparison.ranking.as_ref()?;
     let best = comparison.rows.iter().find(|row| row.is_equal_budget())?;
     let at = ranking.rows.iter().position(|name| *name == best.name)?;
-    let open: Vec<&str> = ranking
-        .rows
-        .iter()
-        .zip(&ranking.pairs[at])
-        .filter(|(name, p)| **name != best.name && p.is_none_or(|p| !is_real(p)))
-        .map(|(name, _)| name.as_str())
-        .collect();
-    let value = best.score.mean?;
-    let score = called(&comparison.score.name);
-    // No other has a result yet, or none of the same seeds.
-    let whom = if ranking.rows.len() < comparison.rows.iter().filter(|row| row.is_equal_budget()).count() {
-        "every other that has a result"
-    } else {
-        "every other"
+    let others = || ranking.rows.iter().zip(&ranking.pairs[at]).filter(|(name, _)| **name != best.name);
+    let open = |is: fn(&Option<f64>) -> bool| -> Vec<String> {
+        others().filter(|(_, p)| is(p)).map(|(name, _)| comparison.marked(name)).collect()
     };
-    Some(match open.as_slice() {
-        [] => format!("{} is best on {score} ({}) and told apart from {whom}.", best.name, fixed(value, 4)),
-        _ => format!(
-            "{} has the best {}{score} ({}); not distinguishable from it: {}.",
-            best.name,
-            if score.starts_with("mean ") { "" } else { "mean " },
-            fixed(value, 4),
-            list(&open)
-        ),
-    })
+    let (alike, untested) = (open(|p| p.is_some_and(|p| !is_real(p))), open(Option::is_none));
+    let (name, value) = (comparison.marked(&best.name), fixed(best.score.mean?, 4));
+    let score = called(&comparison.score.name);
+    if alike.is_empty() && untested.is_empty() {
+        // Others may have no result yet.
+        let all = comparison.rows.iter().filter(|row| row.is_equal_budget()).count() == ranking.rows.len();
+        let whom = if all { "every other" } else { "every other that has a result" };
+        return Some(format!("{name} is best on {score} ({value}) and told apart from {whom}."));
+    }
+    let mut parts = Vec::new();
+    if !alike.is_empty() {
+        parts.push(format!("not distinguishable from it: {}", list(&alike)));
+    }
+    if !untested.is_empty() {
+        parts.push(format!("too few seeds to tell it from {}", list(&untested)));
+    }
+    let mean = if score.starts_with("mean ") { "" } else { "mean " };
+    Some(format!("{name} has the best {mean}{score} ({value}); {}.", parts.join("; ")))
 }
 
 /// How the constant weights do, at equal budget and with all of theirs.

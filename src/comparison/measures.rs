@@ -88,12 +88,12 @@ impl Baseline {
     /// The measures, with the baseline's values, whose gain in percent of these means little: a value is near zero beside the
     /// `largest` of any arm, or no further from zero than two standard errors.
     pub fn near_zero(&self, measures: &[Measure], largest: &[f64]) -> Vec<(String, f64)> {
-        let near = |((measure, of_baseline), largest): ((&Measure, &Option<(f64, Option<f64>)>), &f64)| {
-            let (value, error) = (*of_baseline)?;
+        let near = |at: usize| {
+            let (value, error) = self.0[at]?;
             let unsteady = error.is_some_and(|error| value.abs() <= 2.0 * error);
-            (value != 0.0 && (value.abs() < NEAR_ZERO * largest || unsteady)).then(|| (measure.name(), value))
+            (value != 0.0 && (value.abs() < NEAR_ZERO * largest[at] || unsteady)).then(|| (measures[at].name(), value))
         };
-        measures.iter().zip(&self.0).zip(largest).filter_map(near).collect()
+        (0..measures.len()).filter_map(near).collect()
     }
 
     fn beside(&self, measures: &[Measure], values: &[Option<f64>]) -> Option<Vec<(String, statistics::Measure)>> {

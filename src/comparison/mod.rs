@@ -162,7 +162,7 @@ pub fn compare(collection: &Collection) -> Result<Comparison, Mistake> {
         conclusion: vec![],
         notes: collection.notes.clone(),
     };
-    comparison.notes.extend(notes::notes(&comparison, &unsteady));
+    comparison.notes.extend(notes::notes(&comparison, collection.baseline.as_deref(), &unsteady));
     comparison.notes.extend(judged().filter_map(|(arm, rule)| rule.passed_over(arm)));
     comparison.conclusion = conclusion::sentences(&comparison);
     Ok(comparison)

@@ -5,8 +5,8 @@ use super::words::number;
 use super::{Budget, Comparison, Counts, LEVEL, Row};
 use crate::statistics::smallest_sign_flip_p;
 
-/// All notes; `unsteady` are the baseline's values that are near zero.
-pub fn notes(comparison: &Comparison, unsteady: &[(String, f64)]) -> Vec<String> {
+/// All notes; `named` is the arm that Δm was to be measured against, `unsteady` are its values that are near zero.
+pub fn notes(comparison: &Comparison, named: Option<&str>, unsteady: &[(String, f64)]) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(failures(comparison));
     let Counts { planned, finished, unfinished, .. } = comparison.runs;
@@ -19,7 +19,7 @@ pub fn notes(comparison: &Comparison, unsteady: &[(String, f64)]) -> Vec<String>
     notes.extend(absent(comparison));
     notes.extend(undefined(comparison));
     notes.extend(power(comparison));
-    notes.extend(baseline(comparison, unsteady));
+    notes.extend(baseline(comparison, named, unsteady));
     notes.extend(budgets(comparison));
     notes
 }
@@ -72,12 +72,18 @@ fn undefined(comparison: &Comparison) -> Option<String> {
         short.collect()
     };
     let told: Vec<String> = comparison.rows.iter().filter(|row| row.budget != Budget::Whole).flat_map(of_row).collect();
-    (!told.is_empty()).then(|| format!("Undefined, and left out of means, tests and ranks: {}.", told.join("; ")))
+    (!told.is_empty())
+        .then(|| format!("Undefined, and left out of the means, tests and ranks of the metric: {}.", told.join("; ")))
 }
 
 /// Whether so few seeds can tell rows apart.
 fn power(comparison: &Comparison) -> Option<String> {
-    let seeds = comparison.seeds.len();
+    if comparison.rows.len() < 2 {
+        return None;
+    }
+    // The fewest that two arms with results have in common.
+    let family = comparison.differences.iter().take(1).flatten();
+    let seeds = family.map(|it| it.pairs).filter(|pairs| *pairs > 0).min().unwrap_or(comparison.seeds.len());
     if seeds < 3 {
         let s = if seeds == 1 { "" } else { "s" };
         return Some(format!("{seeds} seed{s} cannot tell rows apart: use five or more."));
@@ -99,13 +105,23 @@ fn power(comparison: &Comparison) -> Option<String> {
 }
 
 /// What Δm and Δp divide by.
-fn baseline(comparison: &Comparison, unsteady: &[(String, f64)]) -> Option<String> {
+fn baseline(comparison: &Comparison, named: Option<&str>, unsteady: &[(String, f64)]) -> Option<String> {
     let Some(name) = &comparison.baseline else {
+        if let Some(name) = named {
+            return Some(format!(
+                "Δm and Δp are left out: {name}, which they are measured against, has no finished run."
+            ));
+        }
         let how = "(`baseline: single` in a sweep, --baseline for runs)";
         return Some(format!("Δm and Δp are left out: no baseline was named {how}."));
     };
     if comparison.score.name != "delta_m" {
         return Some("Δm and Δp are left out: a value of the baseline is zero or missing.".into());
+    }
+    let row = comparison.rows.iter().find(|row| row.arm == *name && row.is_equal_budget());
+    let (finished, seeds) = (row.map_or(0, |row| row.finished), comparison.seeds.len());
+    if finished < seeds && unsteady.is_empty() {
+        return Some(format!("Δm and Δp divide by what {name} comes to over {finished} of {seeds} seeds."));
     }
     let told: Vec<String> = unsteady.iter().map(|(measure, value)| format!("{measure} {}", number(*value))).collect();
     (!told.is_empty()).then(|| {

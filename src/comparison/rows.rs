@@ -4,7 +4,7 @@ use super::collect::{CollectedArm, Collection, Entry, RunSummary, Trial};
 use super::measures::{Baseline, Measure, delta_m, delta_p};
 use super::select::{Rule, found_best};
 use super::{LEVEL, Score};
-use crate::statistics::{Interval, mean, mean_interval, standard_error};
+use crate::statistics::{Interval, center, mean, mean_interval, standard_error};
 use serde::{Serialize, Serializer};
 
 /// A number over seeds.
@@ -265,6 +265,7 @@ impl Source<'_> {
         let at = |seed: &u64| {
             let has = |is: fn(&Entry) -> bool| counting.iter().any(|trial| trial.runs.get(seed).is_some_and(is));
             match () {
+                () if !self.has_ended(probabilities, *seed) => Presence::Absent,
                 () if has(|run| matches!(run, Entry::Finished(_))) => Presence::Finished,
                 () if has(|run| matches!(run, Entry::Failed(_))) => Presence::Failed,
                 () => Presence::Absent,
@@ -273,7 +274,15 @@ impl Source<'_> {
         self.collection.seeds.iter().map(at).collect()
     }
 
-    /// A value per seed: that of the chosen trial, or the expectation over trials; one that has no value is left out of it.
+    /// Whether every trial that counts has ended at a seed: an expectation over those that happen to have would be another.
+    fn has_ended(&self, probabilities: &[f64], seed: u64) -> bool {
+        let counting = self.order.iter().zip(probabilities).filter(|(_, p)| **p > 0.0);
+        let mut runs = counting.map(|(at, _)| self.arm.trials[*at].runs.get(&seed));
+        runs.all(|run| matches!(run, Some(Entry::Finished(_) | Entry::Failed(_))))
+    }
+
+    /// A value per seed: that of the chosen trial, or the expectation over trials, once all have ended; a run that failed or
+    /// has no value is left out of it.
     fn by_seed(&self, probabilities: &[f64], of: &dyn Fn(&RunSummary) -> Option<f64>) -> Vec<Option<f64>> {
         let at = |seed: &u64| {
             let counting = self.order.iter().zip(probabilities).filter(|(_, p)| **p > 0.0);
@@ -282,6 +291,7 @@ impl Source<'_> {
                 _ => None,
             };
             match counting.filter_map(value).collect::<Vec<(f64, f64)>>().as_slice() {
+                _ if !self.has_ended(probabilities, *seed) => None,
                 [] => None,
                 // The very number that the run wrote.
                 [(value, _)] => Some(*value),
@@ -295,12 +305,14 @@ impl Source<'_> {
     }
 }
 
-/// How much better than the reference each row is, per what the reference costs.
+/// How much better than the reference each row is at the seeds of both, per what the reference costs.
 pub fn gains(rows: &mut [Row], reference: Option<usize>, score: &Score) {
     let Some(reference) = reference.map(|at| rows[at].clone()) else { return };
     for row in rows.iter_mut() {
-        let (Some(mine), Some(theirs)) = (row.score.mean, reference.score.mean) else { continue };
-        let gain = if score.higher_is_better { mine - theirs } else { theirs - mine };
+        let both = row.score.values.iter().zip(&reference.score.values);
+        let differences: Vec<f64> = both.filter_map(|(mine, theirs)| Some((*mine)? - (*theirs)?)).collect();
+        let Some(difference) = center(&differences) else { continue };
+        let gain = if score.higher_is_better { difference } else { 0.0 - difference };
         let per = |cost: Option<f64>, unit: Option<f64>| Some(gain / (cost? / unit?)).filter(|gain| gain.is_finite());
         row.gain_per_pass = per(row.backward_passes, reference.backward_passes);
         row.cost.gain_per_time = per(row.cost.seconds, reference.cost.seconds);

@@ -1,35 +1,28 @@
 //! Whether runs that one mean is taken of were trained alike: each run's `config.yaml` is the truth.
 
-use super::collect::{Collection, Trial};
+use super::collect::{CollectedArm, Collection, Trial};
 use crate::error::Mistake;
-use crate::experiment::{first_difference, stored_settings};
+use crate::experiment::{Config, differences, is_place_of_data};
 use anyhow::Result;
 use rayon::prelude::*;
 use serde_json::Value as Json;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 
 impl Collection {
     /// Checks that every run of a sweep was trained with what the sweep says, and that the seeds of an arm's trial were trained
     /// with the same settings and by the same definitions. With `across_settings` arms of which that is not so are marked
-    /// instead.
+    /// instead. What tells arms of several sources apart, beside their methods, is told.
     ///
     /// # Errors
     /// A run was trained with others than its name says: its number belongs elsewhere.
     pub fn check_settings(&mut self, across_settings: bool) -> Result<()> {
-        let trials: Vec<(usize, &Trial)> = self
-            .arms
-            .iter()
-            .enumerate()
-            .flat_map(|(at, arm)| arm.trials.iter().map(move |trial| (at, trial)))
-            .collect();
-        let checked = trials.par_iter().map(|(arm, trial)| Ok((*arm, deviation(trial)?)));
-        let found = checked.collect::<Result<Vec<(usize, Option<Deviation>)>>>()?;
+        let checked = self.arms.par_iter().map(check_arm).collect::<Result<Vec<_>>>()?;
         let mut told = Vec::new();
-        for (arm, deviation) in found.into_iter().filter_map(|(arm, deviation)| Some((arm, deviation?))) {
+        for (arm, deviation) in checked.iter().enumerate().filter_map(|(arm, it)| Some((arm, it.0.as_ref()?))) {
             if !across_settings {
-                return Err(Mistake::new(&deviation.place, deviation.what)
+                return Err(Mistake::new(&deviation.place, deviation.what.clone())
                     .remedy("compare what was trained alike; --across-settings compares all the same, and marks it")
                     .into());
             }
@@ -40,8 +33,35 @@ impl Collection {
             let more = if told.len() > 1 { format!(" (and {} more)", told.len() - 1) } else { String::new() };
             self.notes.push(format!("¶ Compared across settings: {first}{more}."));
         }
+        let one_plan =
+            self.sources.len() == 1 && self.arms.iter().flat_map(|arm| &arm.trials).any(|it| !it.planned.is_empty());
+        if !one_plan {
+            self.notes.extend(self.between(&checked.into_iter().map(|(_, stored)| stored).collect::<Vec<_>>()));
+        }
         self.notes.extend(self.versions());
         Ok(())
+    }
+
+    /// In what arms of several sources differ beside their methods and what their names say.
+    fn between(&self, stored: &[Option<Stored>]) -> Option<String> {
+        let mut arms = self.arms.iter().zip(stored).filter_map(|(arm, stored)| Some((arm, stored.as_ref()?)));
+        let (first, theirs) = arms.next()?;
+        let mut paths = BTreeMap::<String, String>::new();
+        for (arm, own) in arms {
+            let named = |path: &str| {
+                path.starts_with("method") || [arm, first].iter().any(|it| it.name.contains(&format!("{path}=")))
+            };
+            for (path, a, b) in differences(&theirs.settings, &own.settings) {
+                let difference = (path, a, b);
+                if !named(&difference.0) && !is_place_of_data(&difference) {
+                    let (path, a, b) = difference;
+                    paths.entry(path).or_insert_with(|| format!("{a} of {}, {b} of {}", first.name, arm.name));
+                }
+            }
+        }
+        let told: Vec<String> = paths.iter().take(3).map(|(path, values)| format!("{path} ({values})")).collect();
+        let more = if paths.len() > 3 { format!(" and {} more", paths.len() - 3) } else { String::new() };
+        (!told.is_empty()).then(|| format!("Arms differ in more than their methods: {}{more}.", told.join("; ")))
     }
 
     /// The versions of Polytask that trained the runs, where there are several.
@@ -61,36 +81,79 @@ impl Collection {
     }
 }
 
-/// A run that was not trained as the others of its trial.
+/// A run that was not trained as the others of its arm.
 struct Deviation {
     place: String,
     what: String,
 }
 
-/// The first run of a trial that was not trained as its sweep or its first run says.
-fn deviation(trial: &Trial) -> Result<Option<Deviation>> {
-    let mut first: Option<(&Path, Value)> = None;
-    for (seed, folder) in &trial.folders {
-        let Some(stored) = stored_settings(folder)? else { continue };
-        // A sweep's plan, and the runs of another sweep or none that have the same name.
-        let sweep = trial.planned.get(seed).map(|planned| (&**planned, "the sweep says".to_string()));
-        let run = first.as_ref().map(|(other, theirs)| (theirs, format!("{} with", other.display())));
-        for (settings, whose) in sweep.into_iter().chain(run) {
-            let found = first_difference(&stored, settings);
-            if let Some((path, own, other)) = found.filter(|(path, a, b)| !is_same_file(path, a, b, trial)) {
-                let what = format!("was trained with {path}: {own}, {whose} {other}");
-                return Ok(Some(Deviation { place: folder.display().to_string(), what }));
-            }
-        }
-        first.get_or_insert((folder, stored));
-    }
-    Ok(definitions(trial))
+/// What the first run of a trial was trained with, and where it lies.
+struct Stored {
+    folder: PathBuf,
+    settings: Value,
 }
 
-/// Files of the data may lie elsewhere: runs that say which rows they read are held against each other by these.
-fn is_same_file(path: &str, one: &str, other: &str, trial: &Trial) -> bool {
+/// The first run of an arm that was not trained as its name says, and what its first trial was trained with.
+fn check_arm(arm: &CollectedArm) -> Result<(Option<Deviation>, Option<Stored>)> {
+    let mut first: Option<(&Trial, Stored)> = None;
+    for trial in &arm.trials {
+        let (deviation, stored) = check_trial(trial)?;
+        let between = match (&first, &stored) {
+            (Some((other, theirs)), Some(own)) => between_trials((trial, own), (other, theirs)),
+            _ => None,
+        };
+        if let Some(deviation) = deviation.or(between) {
+            return Ok((Some(deviation), first.map(|(_, stored)| stored).or(stored)));
+        }
+        if first.is_none() {
+            first = stored.map(|stored| (trial, stored));
+        }
+    }
+    Ok((None, first.map(|(_, stored)| stored)))
+}
+
+/// The first run of a trial that was not trained as its sweep, its folder or the trial's first run says.
+fn check_trial(trial: &Trial) -> Result<(Option<Deviation>, Option<Stored>)> {
+    let (mut first, mut checked) = (None::<Stored>, String::new());
     let known = trial.finished().all(|(_, run)| run.data.is_some());
-    known && path.starts_with("data.") && Path::new(one).is_absolute() && Path::new(other).is_absolute()
+    for (seed, folder) in &trial.folders {
+        let deviation = |what: String| Some(Deviation { place: folder.display().to_string(), what });
+        let Some(config) = Config::read(folder)? else { continue };
+        if let Some(other) = config.seed.filter(|other| other != seed) {
+            let what = format!("was trained with seed: {other}, its folder says {seed}");
+            return Ok((deviation(what), first));
+        }
+        if checked == config.rest {
+            continue;
+        }
+        let settings = config.settings()?;
+        // A sweep's plan, and the runs of another sweep or none that have the same name.
+        let sweep = trial.planned.get(seed).map(|planned| (&**planned, "the sweep says".to_string()));
+        let run = first.as_ref().map(|first| (&first.settings, format!("{} with", first.folder.display())));
+        for (others, whose) in sweep.into_iter().chain(run) {
+            let found = differences(&settings, others);
+            if let Some((path, own, other)) = found.iter().find(|it| !(known && is_place_of_data(it))) {
+                return Ok((deviation(format!("was trained with {path}: {own}, {whose} {other}")), first));
+            }
+        }
+        checked = config.rest;
+        first.get_or_insert(Stored { folder: folder.clone(), settings });
+    }
+    Ok((definitions(trial), first))
+}
+
+/// A setting in which two trials of an arm differ although neither is named by it.
+fn between_trials((trial, own): (&Trial, &Stored), (other, theirs): (&Trial, &Stored)) -> Option<Deviation> {
+    let keys: Vec<&str> = [&trial.label, &other.label]
+        .into_iter()
+        .flat_map(|label| label.split(','))
+        .filter_map(|part| part.split_once('=').map(|(key, _)| key))
+        .collect();
+    let is_tuned = |path: &str| path.split(['.', '[', ']']).any(|part| keys.contains(&part));
+    let found = differences(&own.settings, &theirs.settings);
+    let (path, a, b) = found.into_iter().find(|it| !is_tuned(&it.0) && !is_place_of_data(it))?;
+    let what = format!("was trained with {path}: {a}, {} of the same arm with {b}", theirs.folder.display());
+    Some(Deviation { place: own.folder.display().to_string(), what })
 }
 
 /// The first run of a trial that was trained by another definition of what it names than another was.

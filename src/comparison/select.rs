@@ -41,6 +41,11 @@ impl Rule {
             };
             let measures = measures(collection, "validation");
             let trial = &baseline.trials[Self::own(baseline)?.order(baseline)[0]];
+            if trial.finished().next().is_none() {
+                let own = Self::own(arm)?;
+                let words = format!("{} (Δm, once {} has a run to measure it against)", own.words, baseline.name);
+                return Ok(Self { words, ..own });
+            }
             let by = By::DeltaM(Baseline::of(trial, &measures, "validation"), measures);
             let higher = direction(false);
             let words = format!("the {} Δm", if higher { "highest" } else { "lowest" });
@@ -62,7 +67,9 @@ impl Rule {
             let higher = run.select.mode.as_deref().map_or_else(|| is_usually_higher(&metric), |mode| mode == "max");
             (metric, higher)
         };
-        let mut rules = arm.trials.iter().flat_map(|trial| trial.finished().map(move |(_, run)| (trial, rule(run))));
+        // Of one trial nothing is chosen.
+        let trials = arm.trials.iter().filter(|_| arm.trials.len() > 1);
+        let mut rules = trials.flat_map(|trial| trial.finished().map(move |(_, run)| (trial, rule(run))));
         let (first, (metric, higher)) = match rules.next() {
             Some((trial, rule)) => (trial.label.clone(), rule),
             None => (String::new(), ("loss".into(), false)),

@@ -29,14 +29,31 @@ impl Tables {
     }
 }
 
+impl Comparison {
+    /// A row's name with what marks it as read across data (§) or settings (¶).
+    pub fn marked(&self, name: &str) -> String {
+        let row = self.rows.iter().find(|row| row.name == name);
+        let marks = row.map_or("", |row| across(row.other_rows, row.other_settings));
+        format!("{name}{marks}")
+    }
+}
+
+fn across(rows: bool, settings: bool) -> &'static str {
+    match (rows, settings) {
+        (false, false) => "",
+        (true, false) => " §",
+        (false, true) => " ¶",
+        (true, true) => " § ¶",
+    }
+}
+
 fn mark(row: &Row) -> String {
     let budget = match row.budget {
         Budget::Equal => "",
         Budget::Whole => " †",
         Budget::Expected => " ‡",
     };
-    let rows = if row.other_rows { " §" } else { "" };
-    format!("{budget}{rows}{}", if row.other_settings { " ¶" } else { "" })
+    format!("{budget}{}", across(row.other_rows, row.other_settings))
 }
 
 fn rows(comparison: &Comparison) -> Table {
@@ -92,18 +109,19 @@ pub fn family(comparison: &Comparison, family: &[Difference]) -> Table {
     let interval_column = format!("{} % interval", percent(level));
     // Ranks have no unit and no interval, and the signed-rank test is Wilcoxon's.
     let columns: &[&str] = if ranks {
-        &["arm", "difference", "Wilcoxon p", "Holm", "sign-flip p", "verdict"]
+        &["arm", "seeds", "difference", "Wilcoxon p", "Holm", "sign-flip p", "verdict"]
     } else {
-        &["arm", "difference", &interval_column, "t-test p", "Holm", "sign-flip p", "Wilcoxon p", "verdict"]
+        &["arm", "seeds", "difference", &interval_column, "t-test p", "Holm", "sign-flip p", "Wilcoxon p", "verdict"]
     };
     let cells = |it: &Difference| {
         let [p, holm, sign_flip, wilcoxon] =
             [it.p, it.p_holm, it.sign_flip_p, it.wilcoxon_p].map(|p| shown(p, probability));
         let (difference, verdict) = (shown(it.mean, number), it.verdict.words().to_string());
+        let (row, seeds) = (comparison.marked(&it.row), it.pairs.to_string());
         if ranks {
-            vec![it.row.clone(), difference, p, holm, sign_flip, verdict]
+            vec![row, seeds, difference, p, holm, sign_flip, verdict]
         } else {
-            vec![it.row.clone(), difference, interval(it.interval), p, holm, sign_flip, wilcoxon, verdict]
+            vec![row, seeds, difference, interval(it.interval), p, holm, sign_flip, wilcoxon, verdict]
         }
     };
     let on = family.first().map_or("score", |it| it.on.as_str());
@@ -113,11 +131,12 @@ pub fn family(comparison: &Comparison, family: &[Difference]) -> Table {
     if let Some(tests) = family.first().map(|it| it.tests).filter(|tests| *tests > 1) {
         title += &format!(", Holm over all {tests} pairs of arms");
     }
-    if !ranks {
+    if family.iter().any(|it| it.interval.is_some()) {
         title += "; Student's intervals, which agree with the verdicts";
     }
-    if let Some(step) = family.first().map(|it| it.step).filter(|step| *step > 0.0) {
-        title += &format!("; values in steps of {}, which the test takes into account", number(step));
+    let steps = family.iter().map(|it| it.step).filter(|step| *step > 0.0);
+    if let Some(step) = steps.reduce(f64::min) {
+        title += &format!("; values in steps of {} and more, which the test takes into account", number(step));
     }
     Table {
         title,
@@ -209,6 +228,8 @@ pub fn tidy(comparison: &Comparison) -> Table {
         "high",
         "finished",
         "failed",
+        "other_rows",
+        "other_settings",
         "reference",
         "difference",
         "difference_low",
@@ -251,6 +272,8 @@ pub fn tidy(comparison: &Comparison) -> Table {
                 interval(value.interval, 1),
                 row.finished.to_string(),
                 row.failed.to_string(),
+                row.other_rows.to_string(),
+                row.other_settings.to_string(),
                 comparison.reference.clone().unwrap_or_default(),
                 of(|it| it.mean),
                 interval(tested.and_then(|it| it.interval), 0),

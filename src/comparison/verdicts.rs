@@ -75,7 +75,7 @@ pub struct Difference {
     pub level: f64,
     /// The test that decides.
     pub test: Decisive,
-    /// The grid that the number's values lie on, such as 1/160 of an accuracy over 160 rows; 0 of continuous values.
+    /// The grid that the values of both rows lie on, such as 1/160 of an accuracy over 160 rows; 0 of continuous values.
     pub step: f64,
     /// Of the test that decides, two-sided.
     pub p: Option<f64>,
@@ -96,12 +96,19 @@ pub struct Difference {
 /// So many pairs can tell something.
 const FEWEST_PAIRS: usize = 3;
 
+/// What two rows come to at the seeds that both have.
+struct Paired {
+    /// Without rounding.
+    differences: Vec<f64>,
+    /// The grid that the values lie on; 0 of continuous ones.
+    step: f64,
+}
+
 /// All rows on one number, and what the tests of all pairs of arms come to.
 pub struct Family<'a> {
     on: String,
     higher_is_better: bool,
     test: Decisive,
-    step: f64,
     rows: Vec<(&'a Row, &'a Estimate)>,
     /// Per pair of rows, p after Holm; none of rows outside of the equal budget.
     adjusted: Vec<Vec<Option<f64>>>,
@@ -125,10 +132,8 @@ impl<'a> Family<'a> {
 
     fn new(on: String, higher_is_better: bool, test: Decisive, rows: Vec<(&'a Row, &'a Estimate)>) -> Self {
         let count = rows.len();
-        let all: Vec<f64> = rows.iter().flat_map(|(_, estimate)| estimate.values.iter().flatten().copied()).collect();
-        let step = if test == Decisive::PairedT { resolution(&all) } else { 0.0 };
         let adjusted = vec![vec![None; count]; count];
-        let mut family = Self { on, higher_is_better, test, step, rows, adjusted, tests: 0, level: LEVEL };
+        let mut family = Self { on, higher_is_better, test, rows, adjusted, tests: 0, level: LEVEL };
         family.correct();
         family
     }
@@ -149,23 +154,24 @@ impl<'a> Family<'a> {
         self.level = 1.0 - (1.0 - LEVEL) / undecided as f64;
     }
 
-    /// Differences at the seeds where both have a value.
-    fn paired(&self, one: usize, other: usize) -> Vec<f64> {
+    /// Two rows at the seeds where both have a value.
+    fn paired(&self, one: usize, other: usize) -> Paired {
         let [one, other] = [one, other].map(|at| &self.rows[at].1.values);
         let both: Vec<(f64, f64)> = one.iter().zip(other).filter_map(|(a, b)| Some(((*a)?, (*b)?))).collect();
-        let size = largest(both.iter().flat_map(|(a, b)| [*a, *b]));
+        let values: Vec<f64> = both.iter().flat_map(|(a, b)| [*a, *b]).collect();
         let mut differences: Vec<f64> = both.into_iter().map(|(a, b)| a - b).collect();
-        without_rounding(&mut differences, size);
-        differences
+        without_rounding(&mut differences, largest(values.iter().copied()));
+        let step = if self.test == Decisive::PairedT { resolution(&values) } else { 0.0 };
+        Paired { differences, step }
     }
 
     /// p of the test that decides; none of too few pairs.
-    fn p(&self, differences: &[f64]) -> Option<f64> {
+    fn p(&self, paired: &Paired) -> Option<f64> {
         let decide = || match self.test {
-            Decisive::PairedT => paired_t_in_steps(differences, self.step),
-            Decisive::SignedRank => wilcoxon(differences).map(|test| test.p),
+            Decisive::PairedT => paired_t_in_steps(&paired.differences, paired.step),
+            Decisive::SignedRank => wilcoxon(&paired.differences).map(|test| test.p),
         };
-        (differences.len() >= FEWEST_PAIRS).then(decide)?
+        (paired.differences.len() >= FEWEST_PAIRS).then(decide)?
     }
 
     /// p after Holm of every pair of some rows; none of those that were not tested.
@@ -179,12 +185,13 @@ impl<'a> Family<'a> {
     }
 
     fn difference(&self, at: usize, reference: usize) -> Difference {
-        let paired = self.paired(at, reference);
+        let both = self.paired(at, reference);
+        let Paired { differences: paired, step } = &both;
         let enough = paired.len() >= FEWEST_PAIRS;
-        let center = center(&paired);
+        let center = center(paired);
         let p_holm = self.adjusted[at][reference];
         let spread = enough && self.test == Decisive::PairedT;
-        let interval = spread.then(|| student_interval(&paired, self.step, self.level)).flatten();
+        let interval = spread.then(|| student_interval(paired, *step, self.level)).flatten();
         let better = center.is_some_and(|center| (center > 0.0) == self.higher_is_better);
         Difference {
             row: self.rows[at].0.name.clone(),
@@ -194,13 +201,13 @@ impl<'a> Family<'a> {
             interval: interval.map(|interval| [interval.low, interval.high]),
             level: self.level,
             test: self.test,
-            step: self.step,
-            p: self.p(&paired),
+            step: *step,
+            p: self.p(&both),
             p_holm,
             tests: self.tests,
-            t_p: paired_t(&paired).map(|test| test.p).filter(|_| enough),
-            sign_flip_p: sign_flip(&paired).filter(|_| enough),
-            wilcoxon_p: wilcoxon(&paired).map(|test| test.p).filter(|_| enough),
+            t_p: paired_t(paired).map(|test| test.p).filter(|_| enough),
+            sign_flip_p: sign_flip(paired).filter(|_| enough),
+            wilcoxon_p: wilcoxon(paired).map(|test| test.p).filter(|_| enough),
             verdict: match p_holm {
                 _ if !enough => Verdict::TooFewSeeds,
                 _ if !self.rows[at].0.is_equal_budget() => Verdict::MoreTrials,

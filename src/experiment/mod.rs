@@ -10,7 +10,7 @@ mod stored;
 pub use assemble::{Assembly, Beginning, Loaded, scripted};
 pub use initial::{Initial, InitialPart, facts, of_checkpoint};
 pub use outside::{first_rows, warn_of_draws};
-pub use same::{NEUTRAL, first_difference, is_among, stored_settings, whole_settings};
+pub use same::{Config, NEUTRAL, differences, is_among, is_place_of_data, whole_settings};
 pub use stored::{VERSION, check_definitions, complete, definitions, read_file, value};
 
 use crate::balance::MethodSettings;

@@ -67,7 +67,7 @@ fn differences(comparison: &Comparison) -> Option<Named> {
             _ => "no pairs".into(),
         };
         Interval {
-            label: it.row.clone(),
+            label: comparison.marked(&it.row),
             estimate: it.mean.unwrap_or(f64::NAN),
             interval,
             told_apart: matches!(it.verdict, Verdict::Better | Verdict::Worse),
@@ -102,7 +102,7 @@ fn ranks(comparison: &Comparison) -> Option<Named> {
     let ranking = comparison.ranking.as_ref()?;
     let score = called(&comparison.score.name);
     let chart = CriticalDifference {
-        title: format!("Average ranks by {score}"),
+        title: format!("Average place by {score}, seed by seed"),
         ranks: ranking.rows.iter().cloned().zip(ranking.mean_ranks.iter().copied()).collect(),
         cliques: ranking.cliques.clone(),
         difference: ranking.critical_difference,

@@ -196,7 +196,7 @@ fn counted(count: usize, what: &str) -> String {
 
 fn budget(comparison: &Comparison) -> String {
     let equal = format!(
-        "At equal budget every arm has {}, each over {}.",
+        "At equal budget every arm has {}, planned over {} each.",
         counted(comparison.budget, "trial"),
         counted(comparison.seeds.len(), "seed")
     );

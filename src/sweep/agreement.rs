@@ -1,13 +1,15 @@
 //! Whether the runs in a sweep's folder were trained with what the sweep says: a run's `config.yaml` is the truth.
 
+use super::rows::summary;
 use super::{Cell, Opened};
 use crate::error::Mistake;
-use crate::experiment::{self, check_definitions, first_difference, stored_settings};
-use crate::files;
+use crate::experiment::{self, Config, check_definitions, differences, is_place_of_data};
 use anyhow::Result;
 use rayon::prelude::*;
 use serde_yaml::Value;
-use std::path::Path;
+
+/// How to go on where a run in the folder is another than its name says.
+const REMEDY: &str = "give the sweep another folder with --out, or delete the run's folder to train it anew";
 
 impl Opened {
     /// What a run is trained with, whole and with absolute paths, as its `config.yaml` says it.
@@ -19,47 +21,45 @@ impl Opened {
         experiment::whole_settings(&self.plan.settings(cell)?, source)
     }
 
-    /// Checks that the runs that have begun were trained with the settings that the sweep gives to a run of their name, by
-    /// the definitions of this version. Arms and values that were taken out and put back, renamed arms and an edited
-    /// `sweep.yaml` would else mix runs of several experiments.
+    /// Checks that the runs that have begun were trained with the seed and the settings that the sweep gives to a run of their
+    /// name, by the definitions of this version. Arms and values that were taken out and put back, renamed arms, copied
+    /// folders and an edited `sweep.yaml` would else mix runs of several experiments. A data file may lie elsewhere than it
+    /// did: its rows are held against those of the finished runs.
     ///
     /// # Errors
     /// The first run that was trained with others, and the first setting that differs.
     pub fn check_runs(&self) -> Result<()> {
         // Every seed has the same settings.
         let trials: Vec<Cell> = self.plan.cells().take(self.plan.trials()).collect();
-        trials.par_iter().try_for_each(|trial| {
-            let cells = self.plan.seeds.iter().map(|&seed| Cell { seed, ..*trial });
-            let begun = |cell: &Cell| self.plan.folder(&self.folder, *cell).join("config.yaml").exists();
-            let begun: Vec<Cell> = cells.filter(begun).collect();
-            let Some(first) = begun.first() else { return Ok(()) };
-            let settings = self.settings(*first)?;
-            begun.iter().try_for_each(|cell| self.check_run(*cell, &settings))
-        })
+        trials.par_iter().try_for_each(|trial| self.check_trial(*trial))
     }
 
-    fn check_run(&self, cell: Cell, settings: &Value) -> Result<()> {
-        let folder = self.plan.folder(&self.folder, cell);
-        let Some(stored) = stored_settings(&folder)? else { return Ok(()) };
-        let remedy = "give the sweep another folder with --out, or delete the run's folder to train it anew";
-        if let Some((path, then, now)) = first_difference(&stored, settings) {
-            let what = format!("was trained with {path}: {then}, and the sweep says {now}");
-            return Err(Mistake::new(folder.display(), what).remedy(remedy).into());
-        }
-        if let Some(definitions) = stored_definitions(&folder)? {
-            check_definitions(&self.plan.experiment(cell)?, Some(&definitions), &folder)
-                .map_err(|mistake| mistake.remedy(remedy))?;
+    fn check_trial(&self, trial: Cell) -> Result<()> {
+        let mut checked = String::new();
+        for &seed in &self.plan.seeds {
+            let cell = Cell { seed, ..trial };
+            let folder = self.plan.folder(&self.folder, cell);
+            let Some(config) = Config::read(&folder)? else { continue };
+            let refuse = |what: String| Err(Mistake::new(folder.display(), what).remedy(REMEDY).into());
+            if let Some(other) = config.seed.filter(|other| *other != seed) {
+                return refuse(format!("was trained with seed: {other}, and its folder says {seed}"));
+            }
+            let summary = summary(&folder)?;
+            if let Some(summary) = &summary {
+                let definitions = summary.get("definitions").cloned().unwrap_or_default();
+                check_definitions(&self.plan.experiment(cell)?, Some(&definitions), &folder)
+                    .map_err(|mistake| mistake.remedy(REMEDY))?;
+            }
+            if checked == config.rest {
+                continue;
+            }
+            let knows_rows = summary.is_none_or(|summary| summary.get("data").is_some());
+            let found = differences(&config.settings()?, &self.settings(cell)?);
+            if let Some((path, then, now)) = found.iter().find(|it| !(knows_rows && is_place_of_data(it))) {
+                return refuse(format!("was trained with {path}: {then}, and the sweep says {now}"));
+            }
+            checked = config.rest;
         }
         Ok(())
     }
-}
-
-/// By which definitions a finished run was trained; `None` of an unfinished one.
-fn stored_definitions(folder: &Path) -> Result<Option<serde_json::Value>> {
-    let path = folder.join("summary.json");
-    if !path.exists() {
-        return Ok(None);
-    }
-    let summary: serde_json::Value = serde_json::from_slice(&files::read(&path)?)?;
-    Ok(Some(summary.get("definitions").cloned().unwrap_or_default()))
 }

@@ -33,6 +33,7 @@ use crate::trainer::SelectSettings;
 use crate::yaml::{self, Override};
 use anyhow::Result;
 use serde_yaml::Value;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -73,10 +74,14 @@ impl Opened {
         settings.experiment = base(&settings.experiment, &source)?;
         settings.source = Some(source);
         settings.name = Some(name.clone());
-        let plan = Plan::new(&settings, &name, settings.experiment.clone())?;
-        // Every seed has the same settings.
-        for cell in plan.cells().take(plan.trials()) {
-            plan.experiment(cell)?;
+        let mut plan = Plan::new(&settings, &name, settings.experiment.clone())?;
+        let alike = alike(&plan)?;
+        plan.notes.extend(alike);
+        if let Some(trials) = settings.trials
+            && settings.tune.is_empty()
+            && settings.arms.iter().all(|arm| arm.tune.is_empty())
+        {
+            plan.notes.push(format!("trials: {trials} changes nothing: no setting is tuned"));
         }
         check_select(&settings, &plan)?;
         let folder = out.map_or_else(|| Path::new("runs").join(&name), Path::to_path_buf);
@@ -118,16 +123,7 @@ impl Opened {
         let path = self.folder.join(FILE);
         // Looked at before the file is: another process may just write it.
         let foreign = foreign(&self.folder);
-        if path.exists() {
-            if let Some(difference) = self.plan.conflict(&Self::open(&self.folder)?.plan) {
-                return Err(Mistake::new(
-                    self.folder.display(),
-                    format!("holds a sweep with other settings: {difference}"),
-                )
-                .remedy("give the sweep another name, or another folder with --out")
-                .into());
-            }
-        } else if let Some(name) = foreign {
+        if let Some(name) = foreign.filter(|_| !path.exists()) {
             return Err(Mistake::new(self.folder.display(), format!("holds {name}, which is no sweep"))
                 .remedy("give the sweep another name, or another folder with --out: nothing here is overwritten")
                 .into());
@@ -143,6 +139,23 @@ impl Opened {
         }
         files::replace_with(&path, yaml::to_yaml(&stored)?.as_bytes())
     }
+}
+
+/// Checks the settings of every trial, and tells which arms train alike: two that differ in their names alone.
+fn alike(plan: &Plan) -> Result<Vec<String>> {
+    let mut owners = BTreeMap::<String, usize>::new();
+    let mut notes = Vec::new();
+    // Every seed has the same settings.
+    for cell in plan.cells().take(plan.trials()) {
+        let text = yaml::to_yaml(&plan.experiment(cell)?)?;
+        let owner = *owners.entry(text).or_insert(cell.arm);
+        if owner != cell.arm {
+            let [one, other] = [owner, cell.arm].map(|at| &plan.arms[at].name);
+            notes.push(format!("arms {one} and {other} train with the same settings"));
+        }
+    }
+    notes.dedup();
+    Ok(notes)
 }
 
 /// What stands in a folder and is not what a sweep's start, killed, leaves there.

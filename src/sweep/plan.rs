@@ -9,7 +9,7 @@ use super::settings::Sweep;
 use crate::error::BadSetting;
 use crate::experiment::Experiment;
 use crate::files::folder_name;
-use crate::path::SettingPath;
+use crate::path::{SettingPath, Step};
 use crate::registry;
 use anyhow::Result;
 use arms::arms;
@@ -174,28 +174,10 @@ impl Plan {
         read.and_then(|experiment| experiment.check().map(|()| experiment)).map_err(|bad| self.blame(trial, bad))
     }
 
-    /// What differs from another plan in the runs that both name; `None` where they agree.
-    pub fn conflict(&self, other: &Self) -> Option<String> {
-        let common: Vec<(&Arm, &Trial, &Trial)> = self
-            .arms
-            .iter()
-            .flat_map(|arm| {
-                let others = other.arms.iter().filter(|it| it.name == arm.name).flat_map(|it| &it.trials);
-                others.flat_map(move |theirs| {
-                    arm.trials.iter().filter(|ours| ours.label == theirs.label).map(move |ours| (arm, ours, theirs))
-                })
-            })
-            .collect();
-        let same = |a: &Trial, b: &Trial| {
-            a.changes.len() == b.changes.len()
-                && a.changes.iter().zip(&b.changes).all(|(a, b)| a.path == b.path && a.value == b.value)
-        };
-        if let Some((arm, ours, _)) = common.iter().find(|(_, ours, theirs)| !same(ours, theirs)) {
-            return Some(format!("the settings of {}", ours.group(&arm.name)));
-        }
-        let changed = crate::yaml::difference(&self.base, &other.base);
-        let (path, ours, theirs) = changed.into_iter().find(|(path, ..)| path != "name" && path != "seed")?;
-        (!common.is_empty()).then(|| format!("experiment.{path} was {theirs}, is {ours}"))
+    /// Whether arms read their data by several settings, so that their rows may differ too.
+    pub fn varies_data(&self) -> bool {
+        let reads = |change: &Change| matches!(change.path.steps.first(), Some(Step::Key(key)) if key == "data");
+        self.arms.iter().flat_map(|arm| &arm.trials).any(|trial| trial.changes.iter().any(reads))
     }
 
     /// The mistake of a trial seen from the sweep's YAML, where it wrote the value.

@@ -53,7 +53,16 @@ pub fn check_rows(sweep: &Opened, across_data: bool) -> Result<()> {
 
 /// Which rows a finished run read; `None` of what Polytask 0.1 wrote.
 fn identity(folder: &Path) -> Result<Option<Identity>> {
+    let data = summary(folder)?.and_then(|summary| summary.get("data").cloned());
+    Ok(data.and_then(|data| serde_json::from_value(data).ok()))
+}
+
+/// What a finished run came to; `None` of one that has not finished.
+pub(super) fn summary(folder: &Path) -> Result<Option<Value>> {
     let path = folder.join("summary.json");
-    let summary: Value = serde_json::from_slice(&files::read(&path)?)?;
-    Ok(summary.get("data").and_then(|data| serde_json::from_value(data.clone()).ok()))
+    if !path.exists() {
+        return Ok(None);
+    }
+    let summary = serde_json::from_slice(&files::read(&path)?);
+    Ok(Some(summary.map_err(|error| Mistake::new(path.display(), format!("cannot be read: {error}")))?))
 }

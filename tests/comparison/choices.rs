@@ -81,6 +81,47 @@ fn trials_of_one_arm_that_were_chosen_by_several_metrics_are_refused() {
 }
 
 #[test]
+fn a_sweep_that_chooses_by_delta_m_shows_its_arms_before_the_baseline_has_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let more = "compare: {method: [sum, uw]}\nbaseline: single\ntune: {optimizer.learning_rate: [1, 2]}\nseeds: 3\n\
+        select: {metric: delta_m}\n";
+    put_sweep(folder.path(), "early", more);
+    for (arm, rate, accuracy) in [("sum", 1, 0.6), ("sum", 2, 0.8), ("uw", 1, 0.5), ("uw", 2, 0.4)] {
+        let group = format!("{arm}__learning_rate={rate}");
+        (0..3).for_each(|seed| put_trial(folder.path(), &group, seed, ("a/accuracy", "max", accuracy), accuracy));
+    }
+    let told = compared(&[text(folder.path())]);
+    for (arm, trial) in [("sum", "learning_rate=2"), ("uw", "learning_rate=1")] {
+        assert_eq!(entry(&told["rows"], "name", arm)["trial"], trial, "{arm}");
+    }
+    assert_says(told["rule"].as_str().expect("a sentence"), &["Δm, once single has a run"]);
+    assert_says(&told["notes"].to_string(), &["single, which they are measured against, has no finished run"]);
+}
+
+#[test]
+fn an_expectation_waits_for_every_trial_that_counts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let more = "arms: [{name: sum}, {name: uw, tune: {optimizer.learning_rate: [1, 2, 3]}}]\nseeds: 6\n";
+    put_sweep(folder.path(), "early", more);
+    let run = |group: &str, seed: u64, value: f64| {
+        put_trial(folder.path(), group, seed, ("a/accuracy", "max", value), value);
+    };
+    for seed in 0..6 {
+        run("sum", seed, 0.63 + seed as f64 / 1000.0);
+        // The good trial alone has run at all seeds, the bad ones at two.
+        run("uw__learning_rate=1", seed, 0.65 + seed as f64 / 1000.0);
+        if seed < 2 {
+            run("uw__learning_rate=2", seed, 0.3);
+            run("uw__learning_rate=3", seed, 0.4);
+        }
+    }
+    let told = compared(&[text(folder.path())]);
+    let values = &entry(&told["rows"], "name", "uw")["values"][0]["values"];
+    assert_agrees("uw", values, &json!([0.45, (0.651 + 0.3 + 0.4) / 3.0, null, null, null, null]));
+    assert_eq!(entry(&told["differences"][0], "row", "uw")["verdict"], "too_few_seeds");
+}
+
+#[test]
 fn a_trial_with_fewer_seeds_beats_none_with_more_and_that_is_said() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();

@@ -85,7 +85,11 @@ fn tables_for_people_have_every_row_and_escape_what_they_must() {
     for (line, name) in tables[0][2..].iter().zip(&rows) {
         assert!(line.starts_with(&format!("| {name}")), "{line}: {name}");
     }
+    // The sentences stand before the tables, as comments.
     let latex = said("latex");
+    let comments = latex.lines().take_while(|line| line.starts_with("% ")).count();
+    assert!(comments > 3 && latex.contains("% † chosen from all of its trials"), "{latex}");
+    let latex: String = latex.lines().skip(comments).map(|line| format!("{line}\n")).collect();
     for from in ["\\begin{table}", "\\end{table}", "\\toprule", "\\bottomrule"] {
         assert_eq!(latex.matches(from).count(), tables.len(), "{from}");
     }

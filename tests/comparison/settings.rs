@@ -100,6 +100,38 @@ fn versions_and_definitions_are_told_and_kept_apart() {
 }
 
 #[test]
+fn a_copied_run_is_no_other_seed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    put_sweep(folder.path(), "copies", "compare: {method: [sum]}\nseeds: 2\n");
+    put_run(folder.path(), "sum", 0, 0.5);
+    let run = fs::read(folder.path().join("sum/seed0/summary.json")).expect("a file");
+    fs::create_dir_all(folder.path().join("sum/seed1")).expect("a folder");
+    fs::write(folder.path().join("sum/seed1/summary.json"), run).expect("a file");
+    assert_says(&fail(&["compare", text(folder.path())]), &["sum/seed1", "holds a run with seed 0", "hint: "]);
+}
+
+#[test]
+fn what_tells_lone_arms_apart_beside_their_methods_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for seed in 0..2 {
+        put_trained(folder.path(), "sum", seed, ("", ""));
+        put_trained(folder.path(), "uw", seed, ("train: {epochs: 4}", "method: {name: uw}\ntrain: {epochs: 60}"));
+    }
+    let told = compared(&[text(folder.path())])["notes"].to_string();
+    assert_says(&told, &["Arms differ in more than their methods: train.epochs (4 of sum, 60 of uw)"]);
+    // Two trials of one arm that differ in more than what was tuned are pooled by nobody.
+    put_trained(
+        folder.path(),
+        "sum__optimizer.learning_rate=0.1",
+        0,
+        ("{name: adam}", "{name: adam, learning_rate: 0.1}"),
+    );
+    assert!(compared(&[text(folder.path())])["runs"]["finished"] == 5);
+    put_trained(folder.path(), "sum__optimizer.learning_rate=0.2", 0, ("epochs: 4", "epochs: 9"));
+    assert_says(&fail(&["compare", text(folder.path())]), &["train.epochs: 9", "of the same arm with 4"]);
+}
+
+#[test]
 fn a_sweep_without_config_files_is_read_as_before() {
     let folder = tempfile::tempdir().expect("a folder");
     put_sweep(folder.path(), "bare", "compare: {method: [sum, uw]}\nseeds: 2\n");

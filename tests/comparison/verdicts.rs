@@ -151,6 +151,38 @@ fn no_page_says_two_things_of_one_pair() {
 }
 
 #[test]
+fn a_test_of_two_arms_does_not_hang_on_a_third() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, third) in [("near", 0.89), ("far", 0.2)] {
+        let root = folder.path().join(name);
+        // One row of ten thousand more, at each of three seeds.
+        let sum = [0.8912, 0.8931, 0.8902];
+        put_arms(
+            &root,
+            &[("sum", &sum), ("uw", &sum.map(|value| value + 1e-4)), ("dwa", &[third, third + 0.0103, third])],
+        );
+        let told = compared(&[text(&root)]);
+        let expected = json!({ "step": 1e-4, "p": 0.026_671_473_215_424_77 });
+        assert_agrees(name, entry(&told["differences"][0], "row", "uw"), &expected);
+    }
+}
+
+#[test]
+fn few_seeds_in_common_are_told_as_such() {
+    let folder = tempfile::tempdir().expect("a folder");
+    put_arms(folder.path(), &[("sum", &[0.5, 0.6, 0.7, 0.55, 0.65, 0.52]), ("uw", &[0.61, 0.68, 0.83])]);
+    let told = compared(&[text(folder.path())]);
+    assert_says(&told["notes"].to_string(), &["With 3 seeds Wilcoxon's and the sign-flip test cannot reach 5 %"]);
+    let said = succeed(&["compare", text(folder.path())]);
+    assert!(said.lines().any(|line| line.starts_with("uw ") && line.contains("    3  ")), "{said}");
+    // Two seeds tell nothing, and no sentence says otherwise.
+    let two = folder.path().join("two");
+    put_arms(&two, &[("sum", &[0.5, 0.6]), ("uw", &[0.61, 0.68])]);
+    let said = compared(&[text(&two)])["conclusion"].to_string();
+    assert!(said.contains("too few seeds to tell") && !said.contains("not distinguishable"), "{said}");
+}
+
+#[test]
 fn an_arm_with_more_trials_counts_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let more = "arms: [{name: sum}, {name: uw, tune: {optimizer.learning_rate: [1, 2, 3]}}, {name: mgda}]\nseeds: 5\n";

@@ -130,7 +130,7 @@ def test_losses_gradients_and_auc_are_those_of_pytorch_and_scikit_learn(data):
         assert measured[name(assay)]["loss"] == pytest.approx(masked_means(outputs, held)[at].item(), rel=1e-12), assay
 
 
-def test_every_model_of_a_sweep_is_measured_again_to_the_last_digit(data):
+def test_every_model_of_a_sweep_is_measured_again_to_the_last_digits_of_single_precision(data):
     folder, _, _ = data
     yaml, sweep = folder / "tox.yaml", folder / "sweep.yaml"
     yaml.write_text(experiment(
@@ -143,6 +143,11 @@ def test_every_model_of_a_sweep_is_measured_again_to_the_last_digit(data):
     for summary in sorted(pathlib.Path(folder / "sweep").glob("*/seed*/summary.json")):
         told = json.loads(summary.read_text())
         found = json.loads(polytask("evaluate", summary.parent, yaml, "--json"))
-        assert found == told["best"], summary
+        assert set(found) == set(told["best"]), summary
+        # A run measures by the engine that trains it, evaluate by TorchScript: on some processors a row's loss differs.
+        for split, tasks in found.items():
+            for task, metrics in tasks.items():
+                expected = pytest.approx(told["best"][split][task], rel=1e-6)
+                assert metrics == expected, (summary, split, task)
         prints.add((told["seed"], told["data"]["fingerprint"]["value"]))
     assert len(prints) == 3, "one split per seed, the same for both methods"

@@ -212,7 +212,7 @@ fn a_sweep_may_grow_and_what_it_lost_is_noted() {
     let other = super::common::write(folder.path(), "other.yaml", &other);
     assert_says(
         &fail(&["sweep", text(&other), "--out", text(&out)]),
-        &[text(&out), "other settings", "experiment.train.epochs was 2, is 3", "hint: ", "--out"],
+        &["/seed", "was trained with train.epochs: 2, and the sweep says 3", "hint: ", "--out"],
     );
     assert!(fs::read(out.join("sweep.yaml")).expect("sweep.yaml") == stored);
 

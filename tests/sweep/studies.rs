@@ -30,7 +30,7 @@ fn an_arm_that_wins_at_every_seed_is_told_apart_and_an_early_look_ranks_what_has
     assert!(finish(&file, &out, &["--shard", "1/2"]).status.success());
     let told = compared(&out);
     assert!(told["ranking"].is_null() && row(&told, "learning_rate=0.03")["mean_rank"].is_null());
-    assert_says(&told["conclusion"].to_string(), &["no result: learning_rate=0.03"]);
+    assert_says(&told["conclusion"].to_string(), &["learning_rate=1e-5 has no result on mean rank yet"]);
 
     complete(&file, &out);
     let told = compared(&out);
@@ -113,6 +113,72 @@ fn seeds_that_were_trained_one_by_one_with_other_settings_are_not_pooled() {
     train("2", "epochs: 2", "epochs: 3");
     assert_says(&fail(&["compare", text(&runs)]), &["sum/seed2", "train.epochs: 3", "sum/seed0 with 2"]);
     assert_says(&succeed(&["compare", text(&runs), "--across-settings"]), &["sum ¶", "Compared across settings"]);
+}
+
+#[test]
+fn a_data_file_may_be_moved_and_hides_no_other_setting() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |place: &str, epochs: u32, seed: &str| {
+        let here = folder.path().join(place);
+        fs::create_dir_all(&here).expect("a folder");
+        table(&here);
+        let yaml = format!(
+            "data: {{name: csv, file: rare.csv, fractions: {{train: 0.8, test: 0.2}}, split_seed: 1}}
+tasks: [{{name: price, loss: {{name: mse}}, metrics: [mae]}}]
+model: {{backbone: {{name: mlp, hidden: [8]}}}}
+optimizer: {{name: adam}}
+train: {{epochs: {epochs}}}
+"
+        );
+        let file = write(&here, "mine.yaml", &yaml);
+        let out = folder.path().join(format!("runs/sum/seed{seed}"));
+        succeed(&["train", text(&file), "--quiet", "--seed", seed, "--out", text(&out)]);
+        folder.path().join("runs")
+    };
+    run("one", 2, "0");
+    let runs = run("other", 2, "1");
+    assert_eq!(compared(&runs)["runs"]["finished"], 2, "the same rows lie elsewhere");
+    run("third", 40, "2");
+    assert_says(&fail(&["compare", text(&runs)]), &["sum/seed2", "train.epochs: 40", "sum/seed0 with 2"]);
+
+    // A whole project, moved: the sweep goes on with the same rows, and with no others.
+    let project = |name: &str| folder.path().join(name);
+    fs::create_dir_all(project("old")).expect("a folder");
+    table(&project("old"));
+    let mine = "data: {name: csv, file: rare.csv, fractions: {train: 0.8, test: 0.2}, split_seed: 1}
+tasks: [{name: price, loss: {name: mse}, metrics: [mae]}]
+model: {backbone: {name: mlp, hidden: [8]}}
+optimizer: {name: adam}
+train: {epochs: 2}
+";
+    let file = write(&project("old"), "rates.yaml", &sweep(mine, "compare: {method: [sum]}\nseeds: 2\n"));
+    complete(&file, &project("old").join("out"));
+    fs::rename(project("old"), project("new")).expect("moved");
+    let (file, out) = (project("new").join("rates.yaml"), project("new").join("out"));
+    let output = finish(&file, &out, &["--set", "seeds=3"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(compared(&out)["runs"]["finished"], 3);
+    // A copy of one seed is no other.
+    fs::remove_dir_all(out.join("sum/seed1")).expect("a folder");
+    fs::rename(out.join("sum/seed0"), out.join("sum/seed1")).expect("moved");
+    assert_says(&stderr(&finish(&file, &out, &[])), &["sum/seed1", "was trained with seed: 0", "its folder says 1"]);
+    assert_says(&fail(&["compare", text(&out)]), &["sum/seed1", "seed 0"]);
+}
+
+#[test]
+fn notes_of_a_plan_are_told_before_it_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let planned = |more: &str| {
+        let file = write(folder.path(), "try.yaml", &sweep(&experiment(TRAIN), more));
+        succeed(&["sweep", text(&file), "--dry-run"])
+    };
+    assert_says(
+        &planned("compare: {method: [cagrad, {name: cagrad, c: 0.4}]}\nseeds: 1\n"),
+        &["note: arms cagrad and cagrad-c=0.4 train with the same settings"],
+    );
+    assert_says(&planned("compare: {method: [sum]}\ntrials: 5\nseeds: 1\n"), &["note: trials: 5 changes nothing"]);
+    let few = "compare: {method: [sum]}\ntrials: 5\ntune: {train.batch_size: [16, 32]}\nseeds: 1\n";
+    assert_says(&planned(few), &["note: arm sum: 2 trials of the 5 asked for"]);
 }
 
 /// A table of a rare label and two numbers, one in thousands and one in hundredths.
