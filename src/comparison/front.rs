@@ -1,8 +1,9 @@
 //! Fronts: arms that sweep a preference, as points of the tasks' measures.
 
-use super::collect::{CollectedArm, Collection, Trial};
+use super::collect::{CollectedArm, Collection};
 use super::measures::Measure;
 use super::rows::Estimate;
+use super::runs::Trial;
 use super::select::Rule;
 use crate::pareto::{front, hypervolume, maximum_spread, spacing};
 use serde::Serialize;

@@ -1,6 +1,7 @@
 //! What is measured of every run, and its gain over the baseline.
 
-use super::collect::{Collection, RunSummary, Trial};
+use super::collect::Collection;
+use super::runs::{RunSummary, Trial};
 use crate::statistics::{self, center, standard_error};
 use crate::tasks::MetricKind;
 use serde::Serialize;

@@ -1,7 +1,8 @@
 //! A row of the table: an arm at its chosen trial, over the seeds.
 
-use super::collect::{CollectedArm, Collection, Entry, RunSummary, Trial};
+use super::collect::{CollectedArm, Collection};
 use super::measures::{Baseline, Measure, delta_m, delta_p};
+use super::runs::{Entry, RunSummary, Trial};
 use super::select::{Rule, found_best};
 use super::{LEVEL, Score};
 use crate::statistics::{Interval, center, mean, mean_interval, standard_error};

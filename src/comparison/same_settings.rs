@@ -1,6 +1,7 @@
 //! Whether runs that one mean is taken of were trained alike: each run's `config.yaml` is the truth.
 
-use super::collect::{CollectedArm, Collection, Trial};
+use super::collect::{CollectedArm, Collection};
+use super::runs::Trial;
 use crate::error::Mistake;
 use crate::experiment::{Config, differences, is_place_of_data};
 use anyhow::Result;

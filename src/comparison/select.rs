@@ -1,7 +1,8 @@
 //! Which trial of an arm counts: chosen on validation, by the mean over seeds, and by the arm's own rule.
 
-use super::collect::{CollectedArm, Collection, RunSummary, Trial};
+use super::collect::{CollectedArm, Collection};
 use super::measures::{Baseline, Measure, delta_m, measures};
+use super::runs::{RunSummary, Trial};
 use crate::error::Mistake;
 use crate::statistics::{largest, mean, merge_equal};
 use crate::sweep::SelectBy;
