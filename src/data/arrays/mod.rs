@@ -1,6 +1,7 @@
 //! Inputs and labels from files of arrays.
 
 mod read;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use crate::registry::{at, kind};
 use crate::tasks::{Standardization, Target};
 use anyhow::Result;
 use read::Array;
+use rows::SameRows;
 use schemars::JsonSchema;
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
@@ -26,7 +28,8 @@ use tch::{Kind, Tensor};
 ///
 /// A PATH is `FILE.npy`, `FILE.npz:KEY`, `FILE.safetensors:KEY` (the key may be left out where there is one array), or a
 /// folder of files `0.npy`, `1.npy`, … with one row each, in the order of their numbers: LibMTL's NYUv2 is
-/// `{inputs: nyuv2/train/image, labels: {segmentation: nyuv2/train/label, depth: nyuv2/train/depth}}`.
+/// `{inputs: nyuv2/train/image, labels: {segmentation: nyuv2/train/label, depth: nyuv2/train/depth}}`. Files of one number
+/// belong together, so all folders hold the same numbers.
 ///
 /// Inputs: images `[N, H, W, C]` or `[N, C, H, W]`, or any numbers `[N, …]`; uint8 images become numbers from 0 to 1 when a
 /// step reads them. Labels: classes `[N]` or of pixels `[N, H, W]`; binary and real ones `[N]`, `[N, columns]`, or of pixels
@@ -192,19 +195,11 @@ impl ArrayRows {
 impl Arrays {
     /// The rows as they are stored, labels in their own unit; `key` is the section's path.
     fn read(&self, files: &ArrayRows, key: &str, request: &Request) -> Result<Group> {
-        let mut rows: Option<(i64, String)> = None;
-        let mut same_rows = |array: &Array| -> Result<(), Mistake> {
-            let (expected, first) = rows.get_or_insert_with(|| (array.rows(), array.name()));
-            if array.rows() == *expected {
-                return Ok(());
-            }
-            let what = format!("has {} rows beside the {expected} of {first}", array.rows());
-            Err(Mistake::new(array.name(), what).remedy("name arrays of the same rows"))
-        };
+        let mut rows = SameRows::default();
         let mut inputs = Vec::new();
         for (name, path) in files.inputs() {
             let array = Array::open(&request.folder.join(path))?;
-            same_rows(&array)?;
+            rows.check(&array)?;
             inputs.push((name, self.input(&array, request.precision)?));
         }
         let mut targets = Vec::new();
@@ -218,7 +213,7 @@ impl Arrays {
                 return Err(bad.remedy(remedy).into());
             };
             let array = Array::open(&request.folder.join(path))?;
-            same_rows(&array)?;
+            rows.check(&array)?;
             let ignore = self.ignore.get(&task.name).copied();
             let pieces = array.pieces(|piece, start| {
                 let place = |row: i64| array.place(start + row);

@@ -1,5 +1,6 @@
 //! Arrays of `.npy`, `.npz` and `.safetensors` files, and of folders of numbered `.npy` files, piece by piece.
 
+use super::rows::Number;
 use crate::error::{Mistake, nearest};
 use crate::files;
 use crate::tensor_file;
@@ -21,7 +22,7 @@ pub(super) enum Array {
     /// In memory.
     Whole { tensor: Tensor, file: String },
     /// One file per row, read when it is wanted.
-    Files { folder: PathBuf, files: Vec<PathBuf> },
+    Files { folder: PathBuf, numbers: Vec<Number>, files: Vec<PathBuf> },
 }
 
 impl Array {
@@ -31,7 +32,8 @@ impl Array {
     /// It is missing or of none of these kinds; a key that it does not hold.
     pub fn open(path: &Path) -> Result<Self> {
         if path.is_dir() {
-            return Ok(Self::Files { folder: path.to_path_buf(), files: numbered(path)? });
+            let (numbers, files) = numbered(path)?.into_iter().unzip();
+            return Ok(Self::Files { folder: path.to_path_buf(), numbers, files });
         }
         let (file, key) = keyed(path);
         let tensor = match extension(&file).as_str() {
@@ -66,6 +68,14 @@ impl Array {
         match self {
             Self::Whole { tensor, .. } => tensor.size()[0],
             Self::Files { files, .. } => files.len() as i64,
+        }
+    }
+
+    /// What the files of a folder are called, ascending.
+    pub fn numbers(&self) -> Option<&[Number]> {
+        match self {
+            Self::Whole { .. } => None,
+            Self::Files { numbers, .. } => Some(numbers),
         }
     }
 
@@ -150,12 +160,12 @@ fn chosen(file: &Path, key: Option<&str>, names: &[String]) -> Result<usize, Mis
     }
 }
 
-/// The `.npy` files of a folder, by the numbers that they are called.
-fn numbered(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The `.npy` files of a folder with the numbers that they are called, ascending.
+fn numbered(folder: &Path) -> Result<Vec<(Number, PathBuf)>> {
     let entries = fs::read_dir(folder).map_err(|error| files::unreadable(folder, &error))?;
     let all = entries.flatten().map(|entry| entry.path()).filter(|path| extension(path) == "npy");
     let mut numbered = all
-        .map(|path| match path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<u64>().ok()) {
+        .map(|path| match path.file_stem().and_then(|stem| stem.to_str()).and_then(Number::parse) {
             Some(number) => Ok((number, path)),
             None => Err(Mistake::new(path.display(), "is not called by a number")
                 .remedy("call the files of a folder 0.npy, 1.npy, …: the number says which rows belong together")),
@@ -165,7 +175,12 @@ fn numbered(folder: &Path) -> Result<Vec<PathBuf>> {
     if numbered.is_empty() {
         return Err(Mistake::new(folder.display(), "holds no .npy file").remedy("name another folder").into());
     }
-    Ok(numbered.into_iter().map(|(_, path)| path).collect())
+    if let Some([(_, first), (_, second)]) = numbered.array_windows().find(|[first, second]| first.0 == second.0) {
+        let what = format!("has the number of {}", first.display());
+        let remedy = "keep one of them: the number says which rows belong together";
+        return Err(Mistake::new(second.display(), what).remedy(remedy).into());
+    }
+    Ok(numbered)
 }
 
 /// The array of a `.npy` file.

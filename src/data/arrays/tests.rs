@@ -158,6 +158,63 @@ fn what_does_not_fit_is_named_with_its_file_and_row() {
     assert!(error.contains("depth: has 5 rows beside the 6 of"), "{error}");
 }
 
+/// A folder with one number in every file: what the file is called, without its extension, and the
+/// number.
+fn folder_of(place: &Path, name: &str, files: &[(&str, i64)]) {
+    fs::create_dir(place.join(name)).expect("a folder");
+    for (stem, number) in files {
+        Tensor::from(*number).write_npy(place.join(name).join(format!("{stem}.npy"))).expect("written");
+    }
+}
+
+#[test]
+fn folders_pair_their_rows_by_the_number_that_files_are_called() {
+    let place = tempfile::tempdir().expect("a folder");
+    let huge = "123456789012345678901234567890";
+    folder_of(place.path(), "x", &[("7", 10), (huge, 12), ("010", 11), ("2", 9)]);
+    folder_of(place.path(), "y", &[(huge, 3), ("0002", 0), ("10", 2), ("07", 1)]);
+    let tasks = tasks(&[WHOLE]);
+    let data = load("train: {inputs: x, labels: {whole: y}}", &tasks, place.path()).expect("loads");
+    let group = &data.train[0];
+    assert_eq!(numbers(&group.inputs[0].1), [9., 10., 11., 12.]);
+    assert_eq!(numbers(&group.targets[0].values), [0., 1., 2., 3.]);
+}
+
+#[test]
+fn folders_of_other_numbers_are_refused() {
+    let place = tempfile::tempdir().expect("a folder");
+    folder_of(place.path(), "x", &[("1", 0), ("2", 0), ("3", 0), ("4", 0), ("5", 0)]);
+    folder_of(place.path(), "shifted", &[("0", 0), ("1", 0), ("2", 0), ("3", 0), ("4", 0)]);
+    folder_of(place.path(), "fewer", &[("01", 0), ("3", 0), ("4", 0), ("5", 0)]);
+    folder_of(place.path(), "far", &[("11", 0), ("12", 0), ("13", 0), ("14", 0), ("15", 0)]);
+    folder_of(place.path(), "twice", &[("1", 0), ("01", 0), ("2", 0), ("3", 0), ("4", 0)]);
+    folder_of(place.path(), "signed", &[("+1", 0)]);
+    Tensor::zeros([5], (Kind::Int64, tch::Device::Cpu)).write_npy(place.path().join("plain.npy")).expect("written");
+    let error = |inputs: &str, first: &str, second: &str| {
+        let tasks = tasks(&[WHOLE, "{name: other, loss: {name: cross_entropy, classes: 4}}"]);
+        let text = format!("train: {{inputs: {inputs}, labels: {{whole: {first}, other: {second}}}}}");
+        load(&text, &tasks, place.path()).expect_err("other numbers").to_string().replace(&in_folder(&place), "")
+    };
+    let shifted = "shifted: has no file of number 5, which x has, and x none of number 0";
+    assert_eq!(error("x", "shifted", "x"), shifted);
+    assert_eq!(error("{a: x, b: shifted}", "x", "x"), shifted, "inputs among themselves");
+    assert_eq!(error("plain.npy", "x", "shifted"), shifted, "labels among themselves");
+    assert_eq!(error("x", "plain.npy", "shifted"), shifted, "with an array between");
+    assert_eq!(error("x", "fewer", "x"), "fewer: has no file of number 2, which x has");
+    assert_eq!(error("fewer", "x", "x"), "fewer: has no file of number 2, which x has");
+    assert_eq!(
+        error("x", "far", "x"),
+        "far: has no file of number 1, 2, 3, … (5 in all), which x has, and x none of number 11, 12, 13, … (5 in all)"
+    );
+    assert_eq!(error("x", "twice", "x"), "twice/1.npy: has the number of twice/01.npy");
+    assert_eq!(error("signed", "x", "x"), "signed/+1.npy: is not called by a number");
+}
+
+/// How the files of a folder begin in a message.
+fn in_folder(place: &tempfile::TempDir) -> String {
+    format!("{}/", place.path().display())
+}
+
 #[test]
 fn labels_of_pixels_are_as_large_as_the_image() {
     let tasks = tasks(&[NYU[0]]);

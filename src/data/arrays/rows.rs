@@ -1,0 +1,72 @@
+//! Which rows of several arrays belong together: those of one place, and in folders those of one
+//! number.
+
+use super::read::Array;
+use crate::error::Mistake;
+
+/// The whole number that a file is called, of any length: the count of its digits without leading
+/// zeros, then these digits, so that numbers sort by their size.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Number(usize, String);
+
+impl Number {
+    /// Reads `7`, `007` or `20240131235959000000001`; `None` where anything but digits is found.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let digits = text.trim_start_matches('0');
+        let digits = if digits.is_empty() { "0" } else { digits };
+        Some(Self(digits.len(), digits.to_string()))
+    }
+}
+
+/// Arrays that hold the same rows, looked at one by one.
+#[derive(Default)]
+pub(super) struct SameRows {
+    first: Option<(i64, String)>,
+    numbered: Option<(Vec<Number>, String)>,
+}
+
+impl SameRows {
+    /// Takes in one more array.
+    ///
+    /// # Errors
+    /// It has more or fewer rows than the first, or, as a folder, other numbers than the first
+    /// folder.
+    pub fn check(&mut self, array: &Array) -> Result<(), Mistake> {
+        if let Some(numbers) = array.numbers() {
+            let (expected, first) = self.numbered.get_or_insert_with(|| (numbers.to_vec(), array.name()));
+            if numbers != expected.as_slice() {
+                return Err(other_numbers(&array.name(), numbers, first, expected));
+            }
+        }
+        let (expected, first) = self.first.get_or_insert_with(|| (array.rows(), array.name()));
+        if array.rows() == *expected {
+            return Ok(());
+        }
+        let what = format!("has {} rows beside the {expected} of {first}", array.rows());
+        Err(Mistake::new(array.name(), what).remedy("name arrays of the same rows"))
+    }
+}
+
+fn other_numbers(folder: &str, numbers: &[Number], first: &str, expected: &[Number]) -> Mistake {
+    let lacks = |own: &[Number], other: &[Number]| {
+        let missing: Vec<&str> =
+            other.iter().filter(|number| own.binary_search(number).is_err()).map(|number| number.1.as_str()).collect();
+        match missing.len() {
+            0 => None,
+            1..=3 => Some(missing.join(", ")),
+            count => Some(format!("{}, … ({count} in all)", missing[..3].join(", "))),
+        }
+    };
+    let (place, what) = match (lacks(numbers, expected), lacks(expected, numbers)) {
+        (Some(here), None) => (folder, format!("has no file of number {here}, which {first} has")),
+        (Some(here), Some(there)) => {
+            (folder, format!("has no file of number {here}, which {first} has, and {first} none of number {there}"))
+        }
+        (None, there) => (first, format!("has no file of number {}, which {folder} has", there.unwrap_or_default())),
+    };
+    Mistake::new(place, what)
+        .remedy("add the missing files, or take those of the same number out of every folder: numbers pair the rows")
+}
