@@ -64,8 +64,6 @@ impl<'m> Autograd<'m> {
         accuracies: &mut [Option<Box<dyn Accumulator>>],
     ) -> Result<Tape> {
         let portion = &portions[at];
-        // What is present in the only group is present in the step, and counted already.
-        let alone = portions.len() == 1 && portion.len() == 1;
         let number = request.batch * portions.len() as u64 + at as u64;
         if let (Mode::Train { seed, step, .. }, true) = (request.mode, self.model.draws_globally()) {
             libtorch::seed_global(generator(seed, "module", step, number).next_u64());
@@ -84,7 +82,7 @@ impl<'m> Autograd<'m> {
                 None => self.model.forward(&rows.inputs, &rows.tasks, mode)?,
             };
             for ((&task, target), output) in rows.tasks.iter().zip(&rows.targets).zip(outputs) {
-                if normalizers[task] > 0.0 && (alone || self.tasks[task].loss.normalizer(target) > 0.0) {
+                if normalizers[task] > 0.0 {
                     tape.losses[task] = Some(self.tasks[task].loss.total(&output, target) / normalizers[task]);
                     if let Some(accuracy) = &mut accuracies[task] {
                         accuracy.add(&Rows::read(&output.detach(), target));

@@ -191,9 +191,7 @@ fn a_weight_beyond_f32_multiplies_what_it_was_made_for() {
     close("combined", &combined, &rows.get(0), 1e-6);
 }
 
-#[test]
-fn several_portions_are_one_batch() {
-    let setting = Setting::new(Kind::Double, PLAIN, false);
+fn assert_portions_are_one_batch(setting: &Setting) {
     let (whole, cut, engine) = (setting.portions(), setting.cut(), setting.engine());
     for gradients in [false, true] {
         let mut one = engine.evaluate(&whole, &setting.parameters, request(gradients)).expect("an evaluation");
@@ -205,6 +203,23 @@ fn several_portions_are_one_batch() {
         }
         close("jacobian", &three.jacobian(), &one.jacobian(), 1e-12);
     }
+}
+
+#[test]
+fn several_portions_are_one_batch() {
+    assert_portions_are_one_batch(&Setting::new(Kind::Double, PLAIN, false));
+}
+
+/// The normalizer of such a portion is 0, yet label smoothing gives its rows a loss, and accuracy
+/// counts them.
+#[test]
+fn a_portion_of_a_class_of_weight_0_counts_as_its_rows_do_in_one_batch() {
+    let mut setting = Setting::new(Kind::Double, PLAIN, false);
+    let loss = "{name: cross_entropy, classes: 3, class_weights: [0, 1, 2], label_smoothing: 0.3}";
+    let task: TaskSettings = serde_yaml::from_str(&format!("{{name: a, loss: {loss}}}")).expect("a task");
+    setting.tasks[0] = task.checked().expect("a task");
+    let _ = setting.batch[0].targets[0].values.narrow(0, 4, 4).zero_();
+    assert_portions_are_one_batch(&setting);
 }
 
 #[test]

@@ -47,12 +47,10 @@ impl Tally {
     }
 
     fn update(&mut self, task: &Task, standardization: Option<&Standardization>, output: &Tensor, target: &Target) {
-        let normalizer = task.loss.normalizer(target);
-        if normalizer == 0.0 {
-            return;
-        }
+        // A piece whose normalizer is 0 counts all the same: rows of a class of weight 0 are seen
+        // by the metrics, and label smoothing gives them a loss.
         self.total += task.loss.total(output, target).double_value(&[]);
-        self.normalizer += normalizer;
+        self.normalizer += task.loss.normalizer(target);
         if self.metrics.is_empty() {
             return;
         }
@@ -85,3 +83,6 @@ fn scores(tasks: &[Task], tallies: &[Tally]) -> Vec<Score> {
     scores.push(score("total", "loss", (!losses.is_empty()).then(|| losses.iter().sum())));
     scores
 }
+
+#[cfg(test)]
+mod tests;
