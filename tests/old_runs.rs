@@ -146,3 +146,23 @@ fn an_old_run_goes_on_only_with_its_own_rows() {
     assert!(fail(&more).contains("the rows are not those that the run was started with"));
     assert!(!run.join("summary.json").exists());
 }
+
+/// A value that counts for `patience` was another in version 0.1: slow gains did not add up.
+#[test]
+fn a_run_with_min_delta_does_not_go_on_by_another_rule() {
+    let folder = unpack();
+    let run = folder.path().join("method-sum");
+    let (yaml, interrupted) = (folder.path().join("method-sum.yaml"), run.join("interrupted"));
+    let change = |file: &Path, from: &str, to: &str| {
+        let stored = fs::read_to_string(file).expect("settings");
+        assert!(stored.contains(from), "{stored}");
+        fs::write(file, stored.replace(from, to)).expect("written");
+    };
+    change(&yaml, "\ntrain:", "\nstop: {patience: 50, min_delta: 0.001}\ntrain:");
+    change(&interrupted.join("config.yaml"), "  min_delta: 0.0\n", "  min_delta: 0.001\n  patience: 50\n");
+    let limit = format!("train.steps={}", json(&run.join("finished/summary.json"))["steps"]);
+    let resume = ["train", text(&yaml), "--resume", "--out", text(&interrupted), "--quiet", "--set", &limit];
+    let said = fail(&resume);
+    assert!(said.contains("stop.min_delta has changed") && said.contains("hint: "), "{said}");
+    succeed(&[&resume[..], &["--set", "stop.min_delta=0"]].concat());
+}

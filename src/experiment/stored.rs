@@ -19,9 +19,17 @@ type ChangedDefault = (&'static str, &'static str, &'static str);
 /// Every default that has changed. A stored file that lacks the key means the old one.
 const CHANGED_DEFAULTS: &[ChangedDefault] = &[];
 
-/// Choices whose mathematics is not what it was in version 0.1, such as `("method.nash_mtl", 2)`: the number of today's
-/// definition. All others have 1. A checkpoint holds the numbers, and another number is not resumed.
-const CHANGED_DEFINITIONS: &[(&str, u32)] = &[];
+/// Choices and settings whose mathematics is not what it was in version 0.1, such as
+/// `("method.nash_mtl", 2)`: the number of today's definition. All others have 1. A checkpoint
+/// holds the numbers, and another number is not resumed.
+const CHANGED_DEFINITIONS: &[(&str, u32)] = &[
+    // Until 0.1 a value had to beat the best, which moved with every gain, by more than min_delta.
+    (MIN_DELTA, 2),
+];
+
+/// It has a definition where it has an effect, and may change with the rest of `stop` when a run is
+/// resumed.
+const MIN_DELTA: &str = "stop.min_delta";
 
 /// Reads an experiment. A file that an earlier version stored (it says so under `polytask`) keeps that version's defaults.
 ///
@@ -98,6 +106,9 @@ fn numbered(experiment: &Experiment, changed: &[(&str, u32)]) -> serde_json::Val
     if let Ok(settings) = value(experiment) {
         choose("", &settings, &mut choices);
     }
+    if experiment.stop.patience.is_some() && experiment.stop.min_delta > 0.0 {
+        choices.push(MIN_DELTA.to_string());
+    }
     let number = |choice: &String| changed.iter().find(|(name, _)| name == choice).map(|(_, number)| *number);
     choices.iter().filter_map(|choice| Some((choice.clone(), json!(number(choice)?)))).collect::<Map<_, _>>().into()
 }
@@ -136,7 +147,11 @@ pub fn check_definitions(
     let number = |of: Option<&serde_json::Value>, choice: &str| of.and_then(|it| it[choice].as_u64()).unwrap_or(1);
     let both = [stored, Some(&own)];
     let names = both.into_iter().flatten().filter_map(serde_json::Value::as_object).flat_map(Map::keys);
-    for choice in names {
+    // Every version but 0.1 numbers definitions: a run of theirs that does not number this one had
+    // no use for it.
+    let was_idle = stored.is_some_and(|it| it.is_object() && it.get(MIN_DELTA).is_none());
+    let is_idle = own.get(MIN_DELTA).is_none();
+    for choice in names.filter(|choice| *choice != MIN_DELTA || !(was_idle || is_idle)) {
         let (then, now) = (number(stored, choice), number(Some(&own), choice));
         if then != now {
             let what = format!("{choice} has changed since the run was started (definition {then}, now {now})");
@@ -204,6 +219,30 @@ train: {{epochs: 1}}
             json!({"method.cagrad": 2, "schedule.cosine": 3, "loss.mse": 4}),
             "those that are used"
         );
+    }
+
+    #[test]
+    fn min_delta_has_a_definition_where_it_has_an_effect() {
+        let with = |stop: &str| {
+            let experiment = registry::settings::<Experiment>(stored(stop).as_mapping().cloned().expect("a section"));
+            experiment.map_err(|bad| bad.to_string()).expect("settings")
+        };
+        let (used, idle) = (with("stop: {patience: 3, min_delta: 0.5}"), with("stop: {patience: 3}"));
+        assert_eq!(definitions(&used), json!({"stop.min_delta": 2}));
+        for stop in ["stop: {patience: 3}", "stop: {min_delta: 0.5}", ""] {
+            assert_eq!(definitions(&with(stop)), json!({}), "{stop}");
+        }
+        let check = |experiment: &Experiment, stored: Option<serde_json::Value>| {
+            check_definitions(experiment, stored.as_ref(), Path::new("run"))
+        };
+        for of_first in [None, Some(serde_json::Value::Null)] {
+            let error = check(&used, of_first.clone()).expect_err("another definition");
+            assert!(error.what.contains("stop.min_delta has changed") && error.what.contains("definition 1, now 2"));
+            assert!(check(&idle, of_first).is_ok(), "nothing has changed without min_delta");
+        }
+        for of_today in [definitions(&used), definitions(&idle)] {
+            assert!(check(&used, Some(of_today.clone())).is_ok() && check(&idle, Some(of_today)).is_ok());
+        }
     }
 
     #[test]

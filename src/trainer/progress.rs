@@ -13,6 +13,7 @@ pub struct Progress {
     sums: Handle,
     means: Handle,
     best: Handle,
+    to_beat: Handle,
     parameters: Handle,
     buffers: Vec<Handle>,
     tasks: usize,
@@ -39,6 +40,7 @@ impl Progress {
             sums: memory.reals("progress.sums", &vec![0.0; 2 * tasks])?,
             means: memory.reals("progress.means", &vec![f64::NAN; tasks])?,
             best: memory.reals("progress.best", &[f64::NAN; 2])?,
+            to_beat: memory.reals("progress.to_beat", &[f64::NAN])?,
             parameters: memory.tensor("best", parameters.flat.copy())?,
             buffers: parameters
                 .buffers
@@ -120,20 +122,31 @@ impl Progress {
         direction: Direction,
         stop: &StopSettings,
     ) -> bool {
-        let sign = if direction == Direction::Min { 1.0 } else { -1.0 };
-        let gain = sign * (memory.real(self.best)[0] - value); // NaN at the first value
-        let first = memory.real(self.best)[0].is_nan();
-        let better = first || gain > 0.0;
+        let best = memory.real(self.best)[0];
+        let to_beat = self.to_beat(memory);
+        let better = best.is_nan() || beats(value, best, 0.0, direction);
         if better {
             memory.real_mut(self.best)[0] = value;
             self.keep(memory, parameters, epoch);
         }
+        // As Keras and Lightning count: small gains add up until they are more than min_delta
+        // together.
+        let counts = best.is_nan() || beats(value, to_beat, stop.min_delta, direction);
+        if counts {
+            memory.real_mut(self.to_beat)[0] = value;
+        }
         let place = memory.count_mut(self.place);
-        // The patience of PyTorch users: an evaluation is stale unless it is better by more than min_delta.
-        place[STALE] = if first || gain > stop.min_delta { 0 } else { place[STALE] + 1 };
+        place[STALE] = if counts { 0 } else { place[STALE] + 1 };
         place[EVALUATED] = place[STEP];
         memory.real_mut(self.best)[1] = value;
         better
+    }
+
+    /// The value that the next must beat by more than `min_delta`. Polytask 0.1 stored none:
+    /// without a `min_delta` it is the best.
+    fn to_beat(&self, memory: &Memory) -> f64 {
+        let to_beat = memory.real(self.to_beat)[0];
+        if to_beat.is_nan() { memory.real(self.best)[0] } else { to_beat }
     }
 
     /// Keeps the parameters as the best.
@@ -193,3 +206,14 @@ impl Progress {
         }
     }
 }
+
+/// Whether a value is better than another by more than `margin`.
+fn beats(value: f64, other: f64, margin: f64, direction: Direction) -> bool {
+    match direction {
+        Direction::Min => value + margin < other,
+        Direction::Max => value - margin > other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -107,7 +107,8 @@ pub struct StopSettings {
     /// Stop after so many evaluations without a better value of `select.metric`.
     #[serde(with = "crate::settings::optional::AtLeastOne", skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
-    /// How much better a value must be to count for `patience`.
+    /// A value counts for `patience` when it is better by more than this than the last that
+    /// counted, so that small gains add up (`min_delta` of Keras and Lightning).
     #[serde(with = "crate::settings::NonNegative")]
     pub min_delta: f64,
     /// Stop as soon as `select.metric` reaches this value.
