@@ -2,6 +2,7 @@
 
 use crate::data::{Column, Dataset, Features, Fitted, Identity};
 use crate::error::{Mistake, note};
+use crate::libtorch::InputOrder;
 use crate::tasks::{CrossEntropy, Form, LossKind, MetricKind, Standardization, Task};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,10 @@ pub struct ModelFacts {
     /// The rows that it was trained on; `None` in what Polytask 0.1 wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Identity>,
+    /// The names of the inputs, in the order in which the model takes them; `None` in what Polytask
+    /// 0.1 wrote, which took them in the order of their names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Vec<String>>,
 }
 
 /// How long a run trained.
@@ -79,7 +84,13 @@ impl ModelFacts {
             features: dataset.features.clone(),
             tasks: tasks.iter().zip(&dataset.standardizations).map(facts).collect(),
             data: Some(identity),
+            inputs: None,
         }
+    }
+
+    /// How several inputs find the model's arguments.
+    pub fn input_order(&self) -> InputOrder {
+        self.inputs.clone().map_or(InputOrder::AsGiven, InputOrder::Known)
     }
 
     /// Reads `tasks` as this model does: their classes are put into its order, by name; `place` names the model.

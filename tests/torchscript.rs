@@ -3,7 +3,7 @@
 mod common;
 
 use common::{fail, fixture, metrics, run, small, stderr, succeed, tensors, text, write};
-use polytask::libtorch::Script;
+use polytask::libtorch::{Module, Script};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -425,4 +425,137 @@ fn state_that_no_checkpoint_would_hold_is_refused_in_training_alone() {
     assert_eq!(last("whole")["model.a.weight"], last("parts")["model.a.weight"]);
     let passes = &last("whole")["model.passes"];
     assert_eq!(passes[..], 16i64.to_le_bytes(), "a pass for each step of four epochs, and none for trials");
+}
+
+/// A folder with `before.npy`, `after.npy` `[40, 2]` and `y.npy` `[40]` =
+/// `after · (1, 2) - before · (3, 1)`.
+fn pairs() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let wave = |phase: f64| {
+        let places = Tensor::arange(80, (Kind::Float, Device::Cpu));
+        ((&places * &places * 0.37 + phase).sin() * 2.0).view([40, 2]) // [N, 2]
+    };
+    let (before, after) = (wave(0.4), wave(2.0));
+    let y = after.matmul(&Tensor::from_slice(&[1f32, 2.0])) - before.matmul(&Tensor::from_slice(&[3f32, 1.0]));
+    for (name, tensor) in [("before", &before), ("after", &after), ("y", &y)] {
+        tensor.write_npy(folder.path().join(format!("{name}.npy"))).expect("written");
+    }
+    folder
+}
+
+const SIGNS: &str = "torch.matmul(after, self.a) - torch.matmul(before, self.b)";
+
+/// A module of these arguments that gives `expression`; its weights fit the rows of [`pairs`] but
+/// for `off`.
+fn pair_module(path: &Path, arguments: &str, expression: &str, off: f32, extra: &[(&str, &str)]) {
+    let source = format!("def forward(self, {arguments}) -> Tensor:\n    return {expression}\n");
+    let weight = |numbers: &[f32]| Tensor::from_slice(numbers) + f64::from(off);
+    let module = Script::new("a.Pair", source);
+    let module = module.parameter("a", &weight(&[1.0, 2.0])).parameter("b", &weight(&[3.0, 1.0]));
+    module.save(path, extra).expect("written");
+}
+
+fn pair_yaml(folder: &Path, inputs: &str, model: &str) -> PathBuf {
+    let rows = format!("{{inputs: {inputs}, labels: {{y: y.npy}}}}");
+    let text = format!(
+        "data: {{name: arrays, train: {rows}, test: {rows}}}
+tasks: [{{name: y, loss: {{name: mse}}, metrics: [r2]}}]
+model: {model}
+optimizer: {{name: sgd, learning_rate: 0.05}}
+train: {{epochs: 60, batch_size: 40}}
+"
+    );
+    write(folder, "pair.yaml", &text)
+}
+
+const BOTH: &str = "{before: before.npy, after: after.npy}";
+
+fn measured(model: &Path, yaml: &Path) -> f64 {
+    let said = succeed(&["evaluate", text(model), text(yaml), "--json"]);
+    let scores: serde_json::Value = serde_json::from_str(&said).expect("json");
+    scores["test"]["y"]["loss"].as_f64().expect("a loss")
+}
+
+#[test]
+fn inputs_go_to_the_arguments_of_their_names() {
+    let folder = pairs();
+    let model = folder.path().join("m.pt");
+    let optional = SIGNS.replace("(after", "((before if after is None else after)");
+    for (arguments, expression) in [
+        ("before: Tensor, after: Tensor", SIGNS),
+        ("after: Tensor, before: Tensor", SIGNS),
+        ("before: Tensor, gain: float=1.0, after: Optional[Tensor]=None", &optional),
+    ] {
+        pair_module(&model, arguments, expression, 0.0, &[]);
+        for inputs in [BOTH, "{after: after.npy, before: before.npy}"] {
+            let yaml = pair_yaml(folder.path(), inputs, "{torchscript: m.pt}");
+            assert!(measured(&model, &yaml) < 1e-9, "{arguments} and {inputs}");
+        }
+    }
+}
+
+/// What is trained here is called in Python, where the arguments stand in the order of `forward`.
+#[test]
+fn a_module_trained_on_named_inputs_is_right_in_the_order_of_its_arguments() {
+    let folder = pairs();
+    let read = |name: &str| Tensor::read_npy(folder.path().join(name)).expect("an array");
+    let (before, after) = (|| read("before.npy"), || read("after.npy"));
+    let model = folder.path().join("m.pt");
+    for (at, (arguments, rows)) in
+        [("before: Tensor, after: Tensor", [before(), after()]), ("after: Tensor, before: Tensor", [after(), before()])]
+            .into_iter()
+            .enumerate()
+    {
+        pair_module(&model, arguments, SIGNS, 0.5, &[]);
+        let yaml = pair_yaml(folder.path(), BOTH, "{torchscript: m.pt}");
+        assert!(measured(&model, &yaml) > 0.1);
+        let out = folder.path().join(format!("run{at}"));
+        succeed(&["train", text(&yaml), "--out", text(&out), "--quiet"]);
+        assert!(measured(&out.join("model.pt"), &yaml) < 1e-3, "{arguments}");
+        let module = Module::load(&out.join("model.pt"), Device::Cpu).expect("a module");
+        let apart = module.forward(&rows).expect("outputs").tensors.swap_remove(0) - read("y.npy");
+        assert!(apart.square().mean(Kind::Float).double_value(&[]) < 1e-3, "{arguments}");
+    }
+}
+
+#[test]
+fn inputs_of_other_names_than_the_arguments_are_refused() {
+    let folder = pairs();
+    let model = folder.path().join("m.pt");
+    pair_module(&model, "before: Tensor, after: Tensor", SIGNS, 0.0, &[]);
+    for (inputs, listed) in [
+        ("{old: before.npy, new: after.npy}", "new, old"),
+        ("{before: before.npy, x: after.npy}", "before, x"),
+        ("before.npy", "x"),
+    ] {
+        let yaml = pair_yaml(folder.path(), inputs, "{torchscript: m.pt}");
+        for command in [&["evaluate", text(&model), text(&yaml)][..], &["check", text(&yaml)]] {
+            let said = fail(command);
+            let expected = format!("m.pt: its forward reads (before, after); the data has the inputs {listed}");
+            assert!(said.contains(&expected) && said.contains("the names of its arguments"), "{said}");
+        }
+    }
+    // A single input needs no name.
+    pair_module(&model, "rows: Tensor", "torch.matmul(rows, self.a)", 0.0, &[]);
+    succeed(&["evaluate", text(&model), text(&pair_yaml(folder.path(), "before.npy", "{torchscript: m.pt}"))]);
+    // A backbone reads one.
+    let said = fail(&["check", text(&pair_yaml(folder.path(), BOTH, "{backbone: {name: mlp, hidden: [2]}}"))]);
+    assert!(said.contains("mlp reads one input, and the data has after, before"), "{said}");
+}
+
+#[test]
+fn a_module_of_version_0_1_takes_its_inputs_in_the_order_of_their_names() {
+    let folder = pairs();
+    let model = folder.path().join("m.pt");
+    let tasks = r#"[{"name": "y", "form": {"real": 1}}]"#;
+    let first = format!(
+        r#"{{"polytask": "0.1.0", "config": "", "outputs": ["y"], "features": {{"columns": []}}, "tasks": {tasks}}}"#
+    );
+    let swapped = SIGNS.replace("after", "first").replace("before", "after").replace("first", "before");
+    pair_module(&model, "before: Tensor, after: Tensor", &swapped, 0.0, &[("polytask.json", &first)]);
+    let yaml = pair_yaml(folder.path(), BOTH, "{torchscript: m.pt}");
+    assert!(measured(&model, &yaml) < 1e-9);
+    let out = folder.path().join("run");
+    succeed(&["train", text(&yaml), "--out", text(&out), "--quiet"]);
+    assert!(measured(&out.join("model.pt"), &yaml) < 1e-9, "and what is trained from it remembers it");
 }

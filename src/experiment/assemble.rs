@@ -6,6 +6,7 @@ use crate::balance::Gradients;
 use crate::data::{Dataset, Fitted, Group, Identity, Likeness, Loader, Request};
 use crate::engine::{Autograd, DenseOptions, Engine, EngineChoice, dense, ownership};
 use crate::error::{BadSetting, note};
+use crate::libtorch::InputOrder;
 use crate::metadata::{self, Metadata, ModelFacts};
 use crate::models::{Model, Network, Objectives, Output, Parameters, Plan as NetworkPlan, Scripted, Sharing};
 use crate::optim::{Segment, segments};
@@ -145,12 +146,22 @@ impl Experiment {
                 warn_of_seen_rows(facts, dataset, file);
             }
         }
+        if is_new {
+            self.check_one_input(dataset)?;
+        }
         self.check_ids(dataset)?;
         self.check_validation(&tasks, dataset.validation.as_deref())?;
         let identity = Identity::new(&self.data, dataset, self.seed);
         let facts = ModelFacts::new(&tasks, dataset, identity);
         let mut dataset = dataset.to_device(device);
-        let model = self.model(&tasks, &dataset, folder, device)?;
+        let order = match &before {
+            Some((_, facts, _)) => facts.input_order(),
+            None if is_new => InputOrder::ByName,
+            None => InputOrder::AsGiven,
+        };
+        let model = self.model(&tasks, &dataset, folder, device, &order)?;
+        let names: Vec<&str> = dataset.train[0].inputs.iter().map(|(name, _)| name.as_str()).collect();
+        let facts = ModelFacts { inputs: Some(model.inputs(&names)?), ..facts };
         let mut parameters = Parameters::flatten(&*model, device, precision, &self.model.freeze)?;
         if let Some(initial) = self.model.initial.as_ref().filter(|_| is_new) {
             initial.load(&mut parameters, folder)?;
@@ -163,7 +174,7 @@ impl Experiment {
         let outside = Outside::new(&self.model, folder);
         if let Some(outside) = &outside {
             let rows = first_rows(loader.groups(), &dataset.preparation());
-            outside.check_state(&rows, device, precision)?;
+            outside.check_state(&rows, device, precision, order)?;
             warn_of_draws(&*model, &rows, outside.file())?;
         }
         let owners = ownership(&*model, &loader.probe(), &parameters)?;
@@ -219,11 +230,20 @@ impl Experiment {
         }
     }
 
-    fn model(&self, tasks: &[Task], dataset: &Dataset, folder: &Path, device: Device) -> Result<Box<dyn Model>> {
+    fn model(
+        &self,
+        tasks: &[Task],
+        dataset: &Dataset,
+        folder: &Path,
+        device: Device,
+        order: &InputOrder,
+    ) -> Result<Box<dyn Model>> {
         let widths: Vec<(String, i64)> = tasks.iter().map(|task| (task.name.clone(), task.form.width())).collect();
         let precision = self.precision.kind();
         if let Some(file) = &self.model.torchscript {
-            return Ok(Box::new(scripted(&folder.join(file), &widths, device, precision)?));
+            let mut model = scripted(&folder.join(file), &widths, device, precision)?;
+            model.order_inputs(order.clone());
+            return Ok(Box::new(model));
         }
         if let Some(problem) = &self.model.objectives {
             let names = tasks.iter().map(|task| task.name.clone()).collect();
@@ -241,6 +261,18 @@ impl Experiment {
             seed: self.seed,
         };
         Ok(Box::new(Network::new(&plan).map_err(|bad| bad.under("model"))?))
+    }
+
+    /// A backbone reads one input; others would be left out in silence.
+    fn check_one_input(&self, dataset: &Dataset) -> Result<(), BadSetting> {
+        let Some(backbone) = &self.model.backbone else { return Ok(()) };
+        let names: Vec<&str> = dataset.train[0].inputs.iter().map(|(name, _)| name.as_str()).collect();
+        if names.len() < 2 {
+            return Ok(());
+        }
+        let what = format!("{} reads one input, and the data has {}", backbone.name(), names.join(", "));
+        Err(BadSetting::new("model.backbone.name", what)
+            .remedy("name one input in `data`, or a module of several by `model: {torchscript: FILE}`"))
     }
 
     /// A backbone that reads ids has a row for each that occurs.
@@ -363,7 +395,8 @@ fn try_forward(model: &dyn Model, tasks: &[Task], dataset: &Dataset, loader: &Lo
     measure(model, tasks, dataset, &measured, 1).map(drop)
 }
 
-/// Loads a TorchScript module; one that a run wrote knows the names of its outputs.
+/// Loads a TorchScript module; one that a run wrote knows the names of its outputs and how inputs
+/// find its arguments.
 ///
 /// # Errors
 /// The file is missing, damaged or no TorchScript.
@@ -372,6 +405,7 @@ pub fn scripted(file: &Path, widths: &[(String, i64)], device: Device, precision
     if let Some(text) = model.extra(metadata::FILE) {
         let metadata = Metadata::parse(&text, &file.display().to_string())?;
         model.name_outputs(metadata.outputs);
+        model.order_inputs(metadata.facts.input_order());
     }
     Ok(model)
 }

@@ -3,7 +3,7 @@
 use super::ModelSettings;
 use crate::data::{Batch, Group, Preparation};
 use crate::error::{BadSetting, note};
-use crate::libtorch::Module;
+use crate::libtorch::{InputOrder, Inputs, Module};
 use crate::models::backbones::BackboneKind;
 use crate::models::{Mode, Model, Parameters};
 use crate::tasks::Task;
@@ -43,16 +43,16 @@ impl Outside {
     ///
     /// # Errors
     /// It does, or it cannot take `rows` in training mode.
-    pub fn check_state(&self, rows: &Batch, device: Device, precision: Kind) -> Result<()> {
+    pub fn check_state(&self, rows: &Batch, device: Device, precision: Kind, order: InputOrder) -> Result<()> {
         let module = Module::load(&self.file, device)?;
+        let inputs = Inputs::new(&module, &self.file, order);
         module.to(device, precision)?;
         let tensors = || module.parameters().into_iter().chain(module.buffers()).collect::<Vec<_>>();
         let (attributes, before) = (module.attributes(), tensors());
         for training in [true, true, false] {
             module.set_training(training)?;
             for group in rows {
-                let inputs: Vec<Tensor> = group.inputs.iter().map(|(_, x)| x.shallow_clone()).collect();
-                no_grad(|| module.forward(&inputs))?;
+                no_grad(|| inputs.forward(&module, &group.inputs))?;
             }
         }
         let (after, file) = (module.attributes(), self.file.display());

@@ -61,6 +61,7 @@ unsafe extern "C" {
     pub fn polytask_module_forward(
         module: *mut RawModule,
         inputs: *const Handle,
+        names: *const *const c_char,
         count: usize,
         visit: Visit,
         context: *mut c_void,
@@ -81,6 +82,12 @@ unsafe extern "C" {
     ) -> c_int;
     pub fn polytask_module_tree(module: *mut RawModule, sink: Sink, context: *mut c_void, error: ErrorText) -> c_int;
     pub fn polytask_module_signature(
+        module: *mut RawModule,
+        sink: Sink,
+        context: *mut c_void,
+        error: ErrorText,
+    ) -> c_int;
+    pub fn polytask_module_arguments(
         module: *mut RawModule,
         sink: Sink,
         context: *mut c_void,

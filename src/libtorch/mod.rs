@@ -7,6 +7,7 @@
 mod archive;
 mod device;
 mod ffi;
+mod inputs;
 mod module;
 mod numbers;
 mod pickle;
@@ -16,7 +17,8 @@ mod unpickle;
 
 pub use archive::{Content, extra_file, recognise};
 pub use device::DeviceChoice;
-pub use module::{Module, Node, Outputs};
+pub use inputs::{InputOrder, Inputs};
+pub use module::{Argument, Module, Node, Outputs};
 pub use numbers::{Element, is_alone, length, numbers, numbers_mut};
 pub use pickle::{describe, read_state_dict, write_state_dict};
 pub use script::{Script, access_path, is_part_name};

@@ -26,6 +26,15 @@ pub struct Node {
     pub class: String,
 }
 
+/// An argument of a module's `forward`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Argument {
+    /// Its name in Python.
+    pub name: String,
+    /// Whether it may be left out.
+    pub has_default: bool,
+}
+
 /// A TorchScript module in memory.
 ///
 /// It runs by the plain interpreter, operation by operation as eager PyTorch does: the profiling executor changes the
@@ -124,28 +133,40 @@ impl Module {
         named.0
     }
 
-    /// Runs `forward` on copies of the inputs, so that a module that writes into them changes nothing outside itself. It
-    /// records gradients unless within `tch::no_grad`.
+    /// Runs `forward` on copies of the inputs, its first arguments, so that a module that writes
+    /// into them changes nothing outside itself. It records gradients unless within `tch::no_grad`.
     ///
     /// # Errors
     /// The module refuses the inputs (number, shape, kind), or gives anything but tensors.
     pub fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
+        self.run(inputs, None)
+    }
+
+    /// Runs [`forward`](Self::forward) on inputs that go to the arguments of these names, one each.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward); an argument that is not there.
+    pub fn forward_by_name(&self, inputs: &[Tensor], names: &[&str]) -> Result<Outputs> {
+        assert_eq!(inputs.len(), names.len(), "an argument for each input");
+        self.run(inputs, Some(names))
+    }
+
+    fn run(&self, inputs: &[Tensor], names: Option<&[&str]>) -> Result<Outputs> {
+        let failed = |what: String| Mistake::new("forward of the TorchScript module", ffi::gist(&what));
         let (mut named, mut has_names) = (ffi::Named::default(), 0);
         let handles = ffi::handles(inputs);
-        // SAFETY: the module and the inputs are alive, `named` and `has_names` outlive the call.
+        let texts = names.map(|names| names.iter().map(|name| ffi::text(name)).collect::<Result<Vec<_>, _>>());
+        let texts = texts.transpose().map_err(failed)?;
+        let pointers: Option<Vec<_>> = texts.as_ref().map(|texts| texts.iter().map(|text| text.as_ptr()).collect());
+        let names = pointers.as_ref().map_or(std::ptr::null(), |pointers| pointers.as_ptr());
+        // SAFETY: the module, the inputs and the names are alive, `named` and `has_names` outlive
+        // the call.
         ffi::call(|error| unsafe {
             let (visit, context) = (ffi::Named::VISIT, named.context());
-            ffi::polytask_module_forward(
-                self.raw,
-                handles.as_ptr(),
-                handles.len(),
-                visit,
-                context,
-                &mut has_names,
-                error,
-            )
+            let (inputs, count) = (handles.as_ptr(), handles.len());
+            ffi::polytask_module_forward(self.raw, inputs, names, count, visit, context, &mut has_names, error)
         })
-        .map_err(|what| Mistake::new("forward of the TorchScript module", ffi::gist(&what)))?;
+        .map_err(failed)?;
         let (names, tensors): (Vec<_>, Vec<_>) = named.0.into_iter().unzip();
         Ok(Outputs { names: (has_names != 0).then_some(names), tensors })
     }
@@ -232,6 +253,20 @@ impl Module {
         })
         .ok()?;
         texts.0.pop().map(|text| plain_class(&text))
+    }
+
+    /// The arguments of `forward` without `self`, in order; none without a `forward`.
+    pub fn arguments(&self) -> Vec<Argument> {
+        let mut texts = ffi::Texts::default();
+        // SAFETY: the module is alive and `texts` outlives the call.
+        let listed = ffi::call(|error| unsafe {
+            ffi::polytask_module_arguments(self.raw, ffi::Texts::SINK, texts.context(), error)
+        });
+        let argument = |text: &String| {
+            let (name, has_default) = text.split_once('\0').unwrap_or((text, "0"));
+            Argument { name: name.to_string(), has_default: has_default == "1" }
+        };
+        listed.map_or(vec![], |_| texts.0.iter().map(argument).collect())
     }
 }
 

@@ -72,6 +72,15 @@ pub trait Model {
     /// Every buffer (state that is no parameter, such as running statistics) by its PyTorch name.
     fn buffers(&self) -> Vec<(String, Tensor)>;
 
+    /// Of inputs with these names those that it reads, in the order in which its TorchScript takes
+    /// them.
+    ///
+    /// # Errors
+    /// The inputs do not fit the model.
+    fn inputs(&self, names: &[&str]) -> Result<Vec<String>> {
+        Ok(names.iter().take(1).map(|name| (*name).to_string()).collect())
+    }
+
     /// The names of its outputs, in the order in which its TorchScript gives them: those of the tasks, and of outputs that
     /// no task reads.
     fn outputs(&self) -> Vec<String>;

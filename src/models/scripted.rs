@@ -2,28 +2,36 @@
 
 use super::{Mode, Model, Node};
 use crate::error::{Mistake, nearest};
-use crate::libtorch::Module;
+use crate::libtorch::{InputOrder, Inputs, Module};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
-/// A TorchScript module and the place of each task among its outputs.
+/// A TorchScript module, the argument of each input and the place of each task among its outputs.
 pub struct Scripted {
     module: Module,
+    inputs: Inputs,
     outputs: Option<Vec<String>>,
     file: PathBuf,
     tasks: Vec<(String, i64)>,
 }
 
 impl Scripted {
-    /// Loads `file`; outputs go to the tasks (name, width) by dictionary key, else by position.
+    /// Loads `file`; inputs go to its arguments by name, outputs to the tasks (name, width) by
+    /// dictionary key, else by position.
     ///
     /// # Errors
     /// The file is missing, damaged or no TorchScript.
     pub fn load(file: &Path, tasks: &[(String, i64)], device: Device, precision: Kind) -> Result<Self> {
         let module = Module::load(file, device)?;
         module.to(device, precision)?;
-        Ok(Self { module, outputs: None, file: file.to_path_buf(), tasks: tasks.to_vec() })
+        let inputs = Inputs::new(&module, file, InputOrder::ByName);
+        Ok(Self { module, inputs, outputs: None, file: file.to_path_buf(), tasks: tasks.to_vec() })
+    }
+
+    /// Says how several inputs find their arguments.
+    pub fn order_inputs(&mut self, order: InputOrder) {
+        self.inputs = Inputs::new(&self.module, &self.file, order);
     }
 
     /// Names the outputs of a module that gives them by position, so that they go to the tasks by name.
@@ -66,8 +74,7 @@ impl Scripted {
 impl Model for Scripted {
     fn forward(&self, inputs: &[(String, Tensor)], tasks: &[usize], mode: Mode) -> Result<Vec<Tensor>> {
         self.module.set_training(mode != Mode::Evaluate)?;
-        let inputs: Vec<Tensor> = inputs.iter().map(|(_, x)| x.shallow_clone()).collect();
-        let outputs = self.module.forward(&inputs)?;
+        let outputs = self.inputs.forward(&self.module, inputs)?;
         let pick = |&task: &usize| {
             let output = &outputs.tensors[self.position(&outputs.names, outputs.tensors.len(), task)?];
             let (name, width) = &self.tasks[task];
@@ -92,6 +99,10 @@ impl Model for Scripted {
 
     fn buffers(&self) -> Vec<(String, Tensor)> {
         self.module.buffers()
+    }
+
+    fn inputs(&self, names: &[&str]) -> Result<Vec<String>> {
+        Ok(self.inputs.in_order(names)?)
     }
 
     fn outputs(&self) -> Vec<String> {

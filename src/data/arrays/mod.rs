@@ -77,7 +77,8 @@ pub enum Channels {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArrayRows {
-    /// The model's input, called `x`: a PATH; or several, `{NAME: PATH}`, in the order of their names.
+    /// The model's input, called `x`: a PATH; or several, `{NAME: PATH}`, for a module whose
+    /// `forward` has arguments of these names.
     pub inputs: Inputs,
     /// Task -> PATH.
     pub labels: BTreeMap<String, PathBuf>,

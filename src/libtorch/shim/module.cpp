@@ -93,15 +93,20 @@ int polytask_module_attributes(Module* module, Visit visit, void* context, char*
   });
 }
 
-// Sets *named when the outputs have names. The module reads copies: it may write into its inputs.
-int polytask_module_forward(Module* module, const Handle* inputs, size_t count, Visit visit, void* context, int* named,
-                            char** error) {
+// Sets *named when the outputs have names. The module reads copies: it may write into its inputs. They are its first
+// arguments, or where `names` is given those of these names.
+int polytask_module_forward(Module* module, const Handle* inputs, const char* const* names, size_t count, Visit visit,
+                            void* context, int* named, char** error) {
   return guarded(error, [&] {
     // The profiling executor rewrites the graph after its first runs: a resumed run would differ in the last bits.
     torch::jit::GraphOptimizerEnabledGuard plain(false);
     std::vector<at::IValue> arguments;
-    for (size_t i = 0; i < count; ++i) arguments.emplace_back(inputs[i]->clone());
-    const at::IValue result = module->forward(std::move(arguments));
+    torch::jit::Kwargs by_name;
+    for (size_t i = 0; i < count; ++i) {
+      if (names) by_name.emplace(names[i], inputs[i]->clone());
+      else arguments.emplace_back(inputs[i]->clone());
+    }
+    const at::IValue result = module->forward(std::move(arguments), by_name);
     const auto emit = [&](const std::string& name, const at::IValue& value, const std::string& which) {
       visit(context, name.data(), name.size(), new at::Tensor(tensor_of(value, which)));
     };
@@ -176,6 +181,17 @@ int polytask_module_signature(Module* module, Sink sink, void* context, char** e
     out << module->get_method("forward").function().getSchema();
     const std::string text = out.str();
     sink(context, text.data(), text.size());
+  });
+}
+
+// The arguments of forward without self: a name, and behind a NUL a 1 where there is a default.
+int polytask_module_arguments(Module* module, Sink sink, void* context, char** error) {
+  return guarded(error, [&] {
+    const auto& arguments = module->get_method("forward").function().getSchema().arguments();
+    for (size_t i = 1; i < arguments.size(); ++i) {
+      const std::string text = arguments[i].name() + std::string(1, '\0') + (arguments[i].default_value() ? "1" : "0");
+      sink(context, text.data(), text.size());
+    }
   });
 }
 
