@@ -340,6 +340,9 @@ pub struct Request<'a> {
     pub draw_seed: Option<u64>,
     /// Whether categories are wanted as indices, not one-hot.
     pub indices: bool,
+    /// Whether means and deviations count every row once, whatever it weighs: those of a run of
+    /// Polytask 0.1, which did not store them.
+    pub plain_statistics: bool,
 }
 
 /// What a model knows of the rows that it was trained on.
@@ -361,7 +364,7 @@ fn absolute(folder: &Path, path: &Path) -> PathBuf {
 impl<'a> Request<'a> {
     /// A run's own: nothing is known beforehand.
     pub fn new(tasks: &'a [Task], seed: u64, precision: Kind, folder: &'a Path) -> Self {
-        Self { tasks, seed, precision, folder, fitted: None, draw_seed: None, indices: false }
+        Self { tasks, seed, precision, folder, fitted: None, draw_seed: None, indices: false, plain_statistics: false }
     }
 
     /// The seed by which a source draws whose section has, or has not, one of its own.

@@ -72,7 +72,8 @@ impl Loaded {
 
     /// The rows that a request asks for, on the host.
     fn get(&mut self, experiment: &Experiment, request: &Request) -> Result<&Dataset> {
-        let key = (key(experiment, request.folder)?, serde_yaml::to_string(&request.fitted)?);
+        let known = (request.fitted, request.plain_statistics);
+        let key = (key(experiment, request.folder)?, serde_yaml::to_string(&known)?);
         if self.key != key {
             self.data = None; // two data sets need not fit into memory
         }
@@ -138,7 +139,9 @@ impl Experiment {
             }
         };
         let fitted = before.as_ref().map(|(_, _, fitted)| fitted);
-        let request = Request { fitted, indices, ..Request::new(&tasks, self.seed, precision, folder) };
+        let plain_statistics = !is_new && fitted.is_none();
+        let request =
+            Request { fitted, indices, plain_statistics, ..Request::new(&tasks, self.seed, precision, folder) };
         let dataset = loaded.get(self, &request)?;
         if let Some((file, facts, _)) = &before {
             facts.check_inputs(dataset, file)?;

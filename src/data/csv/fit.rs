@@ -3,7 +3,7 @@
 use super::inputs::Input;
 use super::table::Table;
 use crate::data::fingerprint::{Digest, Place};
-use crate::data::{Column, Features};
+use crate::data::{Column, Features, Request};
 use crate::error::{Mistake, first_line};
 use crate::tasks::{Form, NO_CLASS, Standardization, Target, Task};
 use std::collections::{BTreeSet, HashMap};
@@ -65,22 +65,24 @@ impl Loaded {
     }
 }
 
-/// Mean and population standard deviation, in two passes; `None` where there is no value. A constant has scale 1.
-fn moments(values: impl Iterator<Item = f64> + Clone) -> Option<(f64, f64)> {
-    let first = values.clone().next()?;
-    let count = values.clone().count() as f64;
+/// Mean and population standard deviation of values and how often each counts, in two passes;
+/// `None` where none counts. A constant has scale 1.
+fn moments(values: impl Iterator<Item = (f64, f64)> + Clone) -> Option<(f64, f64)> {
+    let values = values.filter(|(value, weight)| !value.is_nan() && *weight > 0.0);
+    let (first, _) = values.clone().next()?;
+    let total: f64 = values.clone().map(|(_, weight)| weight).sum();
     // Sums of differences: large numbers that differ little keep their digits, and a constant is exactly one.
-    let mean = first + values.clone().map(|value| value - first).sum::<f64>() / count;
-    let scale = (values.map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
+    let mean = first + values.clone().map(|(value, weight)| weight * (value - first)).sum::<f64>() / total;
+    let scale = (values.map(|(value, weight)| weight * (value - mean).powi(2)).sum::<f64>() / total).sqrt();
     Some((mean, if scale > 0.0 { scale } else { 1.0 }))
 }
 
 /// How each input column becomes features, from the training rows of all files together.
-pub(super) fn features(
+pub(super) fn features<'a>(
     inputs: &[Input],
-    train: &[&Loaded],
+    train: &[&'a Loaded],
     standardize: bool,
-    indices: bool,
+    request: &Request,
 ) -> Result<Features, Mistake> {
     let columns = inputs.iter().enumerate().map(|(index, input)| {
         let name = input.name.clone();
@@ -91,12 +93,22 @@ pub(super) fn features(
                 let what = format!("holds {} different texts: a category may have {MOST_LEVELS}", levels.len());
                 return Err(Mistake::new(place, what).remedy("take it out of `categorical` or of `inputs`"));
             }
-            return Ok(Column::Categorical { name, levels: levels.into_iter().cloned().collect(), indices });
+            return Ok(Column::Categorical {
+                name,
+                levels: levels.into_iter().cloned().collect(),
+                indices: request.indices,
+            });
         }
-        let present = train.iter().flat_map(|file| file.train(index)).filter(|value| !value.is_nan());
+        // Polytask 0.1 counted every row once.
+        let weight = |file: &Loaded, row: usize| if request.plain_statistics { 1.0 } else { file.weight(row) };
+        let of_file = |file: &&'a Loaded| {
+            let file = *file;
+            file.rows[0].iter().map(move |row| (file.table.columns[index][*row], weight(file, *row)))
+        };
         let place = || format!("{}, column \"{name}\"", train[0].table.path.display());
-        let (mean, scale) = moments(present).ok_or_else(|| {
-            Mistake::new(place(), "is empty in every training row").remedy("leave it out of `inputs`")
+        let (mean, scale) = moments(train.iter().flat_map(of_file)).ok_or_else(|| {
+            let counted = if train.iter().any(|file| file.weight.is_some()) { " of a weight above 0" } else { "" };
+            Mistake::new(place(), format!("is empty in every training row{counted}")).remedy("leave it out of `inputs`")
         })?;
         if !mean.is_finite() || (standardize && !scale.is_finite()) {
             return Err(Mistake::new(place(), "is too large to be standardised").remedy("scale it in the file"));
@@ -113,6 +125,7 @@ pub(in crate::data) fn standardization(
     index: usize,
     task: &Task,
     file: &Loaded,
+    request: &Request,
 ) -> Result<Option<Standardization>, Mistake> {
     if !task.standardize || !matches!(task.form, Form::Real(_)) {
         return Ok(None);
@@ -120,8 +133,13 @@ pub(in crate::data) fn standardization(
     let mut result = Standardization { mean: Vec::new(), scale: Vec::new() };
     for (offset, name) in task.targets.iter().enumerate() {
         let values = &file.table.columns[file.labels[&index] + offset];
-        let labelled = file.rows[0].iter().filter(|row| file.weight(**row) > 0.0).map(|row| values[*row]);
-        let (mean, scale) = moments(labelled.filter(|value| !value.is_nan())).unwrap_or((0.0, 1.0));
+        // Polytask 0.1 counted every row of a weight above 0 once.
+        let weight = |row: usize| match file.weight(row) {
+            weight if request.plain_statistics => f64::from(weight > 0.0),
+            weight => weight,
+        };
+        let labels = file.rows[0].iter().map(|row| (values[*row], weight(*row)));
+        let (mean, scale) = moments(labels).unwrap_or((0.0, 1.0));
         if !mean.is_finite() || !scale.is_finite() {
             let place = format!("{}, column \"{name}\"", file.table.path.display());
             return Err(Mistake::new(place, "is too large to be standardised").remedy("scale it in the file"));

@@ -75,7 +75,8 @@ pub struct Csv {
     /// unknown, `error` refuses it.
     #[serde(default)]
     pub unseen: UnseenPolicy,
-    /// The column of row weights, numbers of 0 or above: every loss and metric counts a row so many times.
+    /// The column of row weights, numbers of 0 or above: every loss and metric counts a row so many
+    /// times, and so do the means and deviations by which columns and labels are standardized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
 }
@@ -104,7 +105,7 @@ impl Source for Csv {
         let train: Vec<&Loaded> = files.iter().filter(|file| !file.rows[0].is_empty()).collect();
         let features = match request.fitted {
             Some(fitted) => fitted.features.clone(),
-            None => fit::features(&inputs, &train, self.standardize, request.indices)?,
+            None => fit::features(&inputs, &train, self.standardize, request)?,
         };
         // A model that is measured has seen its training rows; one that goes on training may meet others.
         let first = usize::from(request.fitted.is_none_or(|fitted| !fitted.all_inputs));
@@ -119,7 +120,7 @@ impl Source for Csv {
         };
         columns::tell_unseen(&columns, self.unseen, request.fitted.is_some(), file_of)?;
         let [Some(train_pieces), _, _] = &plan.splits else { unreachable!("a plan has a training split") };
-        let standardizations = request.standardizations(|| standardizations(tasks, train_pieces, &files))?;
+        let standardizations = request.standardizations(|| standardizations(request, train_pieces, &files))?;
         let build = |split: usize| {
             let pieces = plan.splits[split].as_ref();
             pieces.map(|pieces| groups(split, pieces, &files, &features, &standardizations, request)).transpose()
@@ -237,13 +238,15 @@ fn check_forms(tasks: &[Task]) -> Result<(), BadSetting> {
 }
 
 fn standardizations(
-    tasks: &[Task],
+    request: &Request,
     pieces: &[Piece],
     files: &[Loaded],
 ) -> Result<Vec<Option<Standardization>>, Mistake> {
     let file = |index: usize| pieces.iter().find(|piece| piece.tasks.contains(&index)).map(|piece| &files[piece.file]);
-    let all = tasks.iter().enumerate();
-    all.map(|(index, task)| file(index).map_or(Ok(None), |file| fit::standardization(index, task, file))).collect()
+    let fit = |(index, task): (usize, &Task)| {
+        file(index).map_or(Ok(None), |file| fit::standardization(index, task, file, request))
+    };
+    request.tasks.iter().enumerate().map(fit).collect()
 }
 
 /// The groups of one split. Tasks that name the same file share its input tensor.

@@ -112,7 +112,7 @@ impl Source for Images {
         let train = plan.splits[0].as_ref().expect("a plan has a training split");
         let standardizations = request.standardizations(|| {
             let of = |(index, task): (usize, &Task)| match train.iter().find(|piece| piece.tasks.contains(&index)) {
-                Some(piece) if !maps[index] => fit::standardization(index, task, &tables[piece.file].rows),
+                Some(piece) if !maps[index] => fit::standardization(index, task, &tables[piece.file].rows, request),
                 _ => Ok(None),
             };
             request.tasks.iter().enumerate().map(of).collect::<Result<Vec<_>, _>>()

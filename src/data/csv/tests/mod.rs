@@ -5,8 +5,10 @@ mod splits;
 
 use crate::data::{Column, Data, Dataset, Features, Fitted, Request, read_inputs};
 use crate::error::{BadSetting, Mistake};
+use crate::random::generator;
 use crate::tasks::{Form, NO_CLASS, Standardization, Target, Task};
 use flate2::{Compression, write::GzEncoder};
+use rand::RngExt;
 use std::io::Write;
 use std::path::Path;
 use tch::{Kind, Tensor};
@@ -88,17 +90,18 @@ fn counting(rows: usize) -> String {
 
 #[test]
 fn inputs_are_all_columns_but_targets_and_weight_and_are_standardised_by_the_training_rows() {
-    // numpy: a = [1, 2, 6]; a.mean() = 3, a.std() = sqrt(14/3); constant b has scale 1.
+    // numpy: a = [1, 2, 6]; w = [1, 0.5, 2]; m = average(a, weights=w) = 4, average((a - m)**2,
+    // weights=w) = 38/7; constant b has scale 1.
     let data = good(
         "train: a.csv, validation: b.csv, weight: w",
         &[task("y", Form::Classes(3))],
         &[("a.csv", "a,y,b,w\n1,0,5,1\n 2 ,1.0,5,0.5\n6,2,5,2\n"), ("b.csv", "w,b,y,a\n1,6,0,3\n")],
     );
-    let scale = (14.0f64 / 3.0).sqrt();
-    assert_eq!(data.features.columns, [numeric("a", 3.0, scale), numeric("b", 5.0, 1.0)]);
+    let scale = (38.0f64 / 7.0).sqrt();
+    assert_eq!(data.features.columns, [numeric("a", 4.0, scale), numeric("b", 5.0, 1.0)]);
     assert_eq!(data.features.width(), 2);
-    assert_eq!(x(&data.train), [-2.0 / scale, 0.0, -1.0 / scale, 0.0, 3.0 / scale, 0.0]);
-    assert_eq!(x(data.validation.as_ref().unwrap()), [0.0, 1.0]);
+    assert_eq!(x(&data.train), [-3.0 / scale, 0.0, -2.0 / scale, 0.0, 2.0 / scale, 0.0]);
+    assert_eq!(x(data.validation.as_ref().unwrap()), [-1.0 / scale, 1.0]);
     assert!(data.test.is_none());
     let group = &data.train[0];
     assert_eq!(
@@ -107,6 +110,79 @@ fn inputs_are_all_columns_but_targets_and_weight_and_are_standardised_by_the_tra
     );
     assert_eq!(classes(&group.targets[0].values), [0, 1, 2]);
     assert_eq!(numbers(group.targets[0].weights.as_ref().unwrap()), [1.0, 0.5, 2.0]);
+}
+
+/// A table of two inputs, one with gaps, and two labels, one with gaps; row by row how often it
+/// stands there, by its weight or written so many times.
+fn weighed(seed: u64, weights: impl Fn(f64) -> f64, written: bool) -> String {
+    let mut random = generator(seed, "weights", 0, 0);
+    let mut text = "a,b,y,z,w\n".to_string();
+    for row in 0..40 {
+        let mut draw = || (random.random::<f64>() * 1e4).round() / 1e4;
+        let (a, b, y, z, weight) = (1e3 + draw(), draw(), draw() * 5.0 - 2.0, draw(), weights(draw()));
+        let gap = |number: f64, every: usize| if row % every == 1 { String::new() } else { number.to_string() };
+        let cells = format!("{a},{},{y},{}", gap(b, 5), gap(z, 3));
+        match written {
+            true => text += &format!("{cells},1\n").repeat(weight as usize),
+            false => text += &format!("{cells},{weight}\n"),
+        }
+    }
+    text
+}
+
+fn standardized_tasks() -> [Task; 2] {
+    ["y", "z"].map(|name| Task { standardize: true, ..task(name, Form::Real(1)) })
+}
+
+/// Every mean, deviation and filled number that a run stores.
+fn statistics(data: &Dataset) -> Vec<f64> {
+    let of_column = |column: &Column| match column {
+        Column::Numeric { mean, scale, missing, .. } => [Some(*mean), Some(*scale), *missing],
+        Column::Categorical { .. } => [None; 3],
+    };
+    let of_labels = |it: &Standardization| [it.mean[0], it.scale[0]];
+    let inputs = data.features.columns.iter().flat_map(of_column).flatten();
+    inputs.chain(data.standardizations.iter().flatten().flat_map(of_labels)).collect()
+}
+
+#[test]
+fn a_row_of_weight_2_is_standardized_as_one_that_stands_there_twice() {
+    let settings = "train: a.csv, weight: w, missing: mean";
+    let load = |text: &str| statistics(&good(settings, &standardized_tasks(), &[("a.csv", text)]));
+    for seed in 0..20 {
+        let whole = |share: f64| (share * 4.0).floor(); // 0, 1, 2 or 3
+        let (weighted, written) = (load(&weighed(seed, whole, false)), load(&weighed(seed, whole, true)));
+        assert_eq!(weighted.len(), 2 * 3 + 2 * 2);
+        let halves = load(&weighed(seed, |share| whole(share) / 2.0, false));
+        for ((weighted, written), half) in weighted.iter().zip(&written).zip(&halves) {
+            assert!((weighted - written).abs() < 1e-12 * written.abs().max(1.0), "seed {seed}: {weighted}, {written}");
+            assert!((weighted - half).abs() < 1e-12 * half.abs().max(1.0), "seed {seed}: only their ratio counts");
+        }
+        let plain = load(&weighed(seed, |_| 1.0, false));
+        assert!(plain.iter().zip(&weighted).all(|(plain, weighted)| plain != weighted), "weights change them all");
+    }
+}
+
+#[test]
+fn a_column_without_a_cell_of_weight_above_0_is_empty() {
+    let text = "a,b,y,w\n1,,1,1\n2,5,2,0\n3,,3,2\n";
+    let said = bad("train: a.csv, weight: w, missing: mean", &[task("y", Form::Real(1))], &[("a.csv", text)]);
+    assert!(said.starts_with("a.csv, column \"b\": is empty in every training row of a weight above 0"), "{said}");
+}
+
+/// Version 0.1 stored no statistics in the checkpoints of its runs: they are taken again as it took
+/// them.
+#[test]
+fn a_run_of_version_0_1_counts_every_row_once() {
+    let of_weights = |weights: fn(f64) -> f64, plain_statistics: bool| {
+        let folder = folder(&[("a.csv", &weighed(3, weights, false))]);
+        let tasks = standardized_tasks();
+        let request = Request { plain_statistics, ..request(&tasks, folder.path()) };
+        statistics(&load("train: a.csv, weight: w, missing: mean", &request).unwrap())
+    };
+    let weighted = |share: f64| 0.1 + share;
+    assert_eq!(of_weights(weighted, true), of_weights(|_| 1.0, false));
+    assert_ne!(of_weights(weighted, false), of_weights(|_| 1.0, false));
 }
 
 #[test]
