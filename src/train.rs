@@ -131,6 +131,8 @@ pub fn run(
     environment::prepare(experiment.threads, device);
 
     let beginning = beginning(&place.folder, start.resume)?;
+    let as_started = start.resume.then(|| experiment::with_defaults_of_run(experiment, &place.folder)).transpose()?;
+    let experiment = as_started.as_ref().unwrap_or(experiment);
     let assembly = experiment.assemble_from(start.loaded, &place.source, device, beginning)?;
     watcher.begin(experiment, &assembly)?;
     let engine = assembly.engine(experiment)?.choice();

@@ -20,7 +20,7 @@ use tch::Tensor;
 
 /// Builds everything an experiment names and makes the first step, without moving the model.
 ///
-/// Prints the rows of each split, the data's fingerprint, the inputs column by column, the model's parameters with the tasks that each one serves, a drawing
+/// Prints the rows of each split, the data's fingerprint, what the inputs are, column by column, the model's parameters with the tasks that each one serves, a drawing
 /// of what each part reads and whom it serves, the losses of the first step, forward and back, and what the method reads and
 /// costs: backward passes and the memory of the Jacobian. Nothing is written.
 #[derive(Debug, Args)]
@@ -79,8 +79,13 @@ fn inputs(dataset: &Dataset, train: &[Rc<Group>]) -> String {
         for (name, x) in train.first().iter().flat_map(|group| &group.inputs).filter(|(_, x)| x.numel() > 0) {
             let (least, most) = (x.min().double_value(&[]), x.max().double_value(&[]));
             let kind = format!("{:?}", x.kind()).to_lowercase();
-            lines.push(format!("input       {name} {:?} {kind}, {least} to {most}", &x.size()[1..]));
+            let rule = dataset.features.inputs.as_ref().and_then(|rules| rules.get(name));
+            let rule = rule.map_or(String::new(), |rule| format!(": {}", rule.describe(x.kind())));
+            lines.push(format!("input       {name} {:?} {kind}, {least} to {most}{rule}", &x.size()[1..]));
         }
+    }
+    for layout in &dataset.layouts {
+        lines.push(format!("maps        {} {:?} on disk: {}", layout.name, layout.stored, layout.describe()));
     }
     let width = dataset.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0);
     for ColumnFacts { name, content, missing, unseen } in &dataset.columns {

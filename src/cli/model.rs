@@ -75,7 +75,8 @@ impl Evaluate {
         let folder = yaml.parent().unwrap_or(Path::new("."));
         let load = |draw_seed: Option<u64>| {
             let own = Request::new(&tasks, experiment.seed, precision, folder);
-            experiment.data.load(&Request { fitted: fitted.as_ref(), draw_seed, ..own })
+            let reader = experiment.reader();
+            experiment.data.load(&Request { fitted: fitted.as_ref(), draw_seed, reader, ..own })
         };
         let dataset = self.rows(experiment, metadata.as_ref(), &place, load)?;
         if let Some(metadata) = &metadata {

@@ -1,6 +1,6 @@
 //! What tells the rows of a data set from any other's, whatever form they are held in.
 
-use super::{Group, SPLITS};
+use super::{Group, Preparation, SPLITS};
 use crate::tasks::{Target, Task};
 use crate::tensor_file;
 use serde::{Deserialize, Serialize};
@@ -203,12 +203,13 @@ impl Digest {
         self.all_rows.then(|| self.groups.entry((place.split, place.group)).or_insert_with(new))
     }
 
-    /// Takes in a group's inputs.
-    pub fn inputs(&mut self, place: Place, group: &Group) {
+    /// Takes in a group's inputs; bytes count as the numbers that `preparation` makes of them, before these are standardized.
+    pub fn inputs(&mut self, place: Place, group: &Group, preparation: &Preparation) {
         for (name, input) in &group.inputs {
-            let read = |rows: &Tensor| match rows.kind() {
-                Kind::Uint8 => rows.to_kind(Kind::Float) / 255.0,
-                _ => rows.to_kind(Kind::Float),
+            let divides = preparation.rule(name).kind.divides(input.kind());
+            let read = |rows: &Tensor| match divides {
+                true => rows.to_kind(Kind::Float) / 255.0,
+                false => rows.to_kind(Kind::Float),
             };
             let hashes = self.tensor(place, name, true, input, read);
             self.add(place, name, hashes);

@@ -1,5 +1,6 @@
 //! Data sets in memory, and the batches that a step reads.
 
+use crate::error::BadSetting;
 use crate::registry;
 use crate::tasks::{Standardization, Target, Task};
 use crate::tensor_file;
@@ -17,18 +18,20 @@ mod held_out;
 mod identity;
 mod idx;
 mod images;
+mod kinds;
 mod labels;
 mod loader;
 mod multi_mnist;
 mod no_rows;
 mod prefetch;
 mod prepare;
+mod scaling;
 mod scenes;
 mod slice;
 mod synthetic;
 
 pub use self::csv::*;
-pub use arrays::{ArrayRows, Arrays, Channels, Inputs};
+pub use arrays::{ArrayRows, Arrays, Channels, Inputs, Known, MapLayout, PerName, Standardize};
 pub use augment::{Augmentation, Draw};
 use fingerprint::{Digest, Place};
 pub use fingerprint::{Fingerprint, FingerprintKind, Hashes, Likeness, RowMarks};
@@ -36,10 +39,12 @@ pub use held_out::HeldOut;
 pub use identity::{Identity, InputFacts, SplitRows};
 pub use idx::{Idx, IdxRows};
 pub use images::{Fit, Images};
+pub use kinds::{InputKind, InputRule, InputRules, Reader};
 pub use loader::*;
 pub use multi_mnist::MultiMnist;
 pub use no_rows::*;
-pub use prepare::{Pixels, Preparation};
+pub use prepare::Preparation;
+pub use scaling::Scaling;
 pub use scenes::Scenes;
 pub use slice::Slice;
 pub use synthetic::*;
@@ -114,6 +119,8 @@ pub struct Dataset {
     pub marks: Option<RowMarks>,
     /// What was seen in the input columns of tables.
     pub columns: Vec<ColumnFacts>,
+    /// How the dimensions of arrays of maps are read.
+    pub layouts: Vec<MapLayout>,
 }
 
 /// What a source has read: labels are in their own unit still, in any kind that holds them.
@@ -141,7 +148,8 @@ impl Raw {
     fn finish(self, request: &Request) -> Dataset {
         let cells = |group: &Group| group.inputs.iter().map(|(_, input)| input.numel()).sum::<usize>();
         let mut digest = self.digest(cells);
-        self.each_group(request, |place, group| digest.inputs(place, group));
+        let preparation = self.features.preparation(request.precision);
+        self.each_group(request, |place, group| digest.inputs(place, group, &preparation));
         self.finish_with(digest, request)
     }
 
@@ -192,6 +200,7 @@ impl Raw {
             fingerprint,
             marks,
             columns: vec![],
+            layouts: vec![],
         }
     }
 }
@@ -199,7 +208,7 @@ impl Raw {
 impl Dataset {
     /// How its rows are read.
     pub fn preparation(&self) -> Preparation {
-        Preparation { precision: self.precision, pixels: self.features.pixels.clone() }
+        self.features.preparation(self.precision)
     }
 
     /// The fingerprint that Polytask 0.1 stored in checkpoints: the first bytes of a hash over all rows as they are held.
@@ -236,21 +245,44 @@ impl Dataset {
             fingerprint: self.fingerprint.clone(),
             marks: self.marks.clone(),
             columns: self.columns.clone(),
+            layouts: self.layouts.clone(),
         }
     }
 }
 
-/// How the columns of a file become the model's input, column by column, or images their numbers. Travels inside `model.pt`.
+/// How the columns of a file become the model's input, column by column, or how arrays and images become numbers. Travels
+/// inside `model.pt`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Features {
     /// In the order in which they fill the input's columns.
     pub columns: Vec<Column>,
-    /// Of images.
+    /// How inputs that have no columns are read, by name. `None` in models of tables, and in models that an earlier version
+    /// wrote: every uint8 input of theirs is an image, `x / 255`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pixels: Option<Pixels>,
+    pub inputs: Option<InputRules>,
+    /// How every uint8 input is scaled in models that an earlier version wrote; `inputs` took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<Scaling>,
 }
 
 impl Features {
+    /// How a model that was trained with these reads its input `x` `[N, …]` called `name`; `None` where it knows no such input.
+    fn rule(&self, name: &str, x: &Tensor) -> Option<InputRule> {
+        match &self.inputs {
+            Some(inputs) => inputs.get(name).cloned(),
+            None if !self.columns.is_empty() => None,
+            None => {
+                let kind = InputKind::ByDtype.of(x.kind());
+                let scaling = self.pixels.as_ref().filter(|pixels| kind.divides(x.kind()) && pixels.fits(x));
+                Some(InputRule { kind, scaling: scaling.cloned() })
+            }
+        }
+    }
+
+    fn preparation(&self, precision: Kind) -> Preparation {
+        Preparation { precision, inputs: self.inputs.clone().unwrap_or_default() }
+    }
+
     /// The number of input features, one-hot columns counted one by one.
     pub fn width(&self) -> i64 {
         self.columns
@@ -343,6 +375,8 @@ pub struct Request<'a> {
     /// Whether means and deviations count every row once, whatever it weighs: those of a run of
     /// Polytask 0.1, which did not store them.
     pub plain_statistics: bool,
+    /// What reads the inputs.
+    pub reader: Reader,
 }
 
 /// What a model knows of the rows that it was trained on.
@@ -364,7 +398,17 @@ fn absolute(folder: &Path, path: &Path) -> PathBuf {
 impl<'a> Request<'a> {
     /// A run's own: nothing is known beforehand.
     pub fn new(tasks: &'a [Task], seed: u64, precision: Kind, folder: &'a Path) -> Self {
-        Self { tasks, seed, precision, folder, fitted: None, draw_seed: None, indices: false, plain_statistics: false }
+        Self {
+            tasks,
+            seed,
+            precision,
+            folder,
+            fitted: None,
+            draw_seed: None,
+            indices: false,
+            plain_statistics: false,
+            reader: Reader::default(),
+        }
     }
 
     /// The seed by which a source draws whose section has, or has not, one of its own.
@@ -385,13 +429,20 @@ impl<'a> Request<'a> {
         Ok(all.into_iter().zip(fit()?).map(|(known, own)| known.unwrap_or(own)).collect())
     }
 
-    /// How the training images `[N, C, …]` (uint8) become numbers: as the model's did, at mean 0 and deviation 1, or 0 to 1.
-    fn pixels(&self, standardize: bool, images: &Tensor) -> Pixels {
-        match self.fitted.and_then(|fitted| fitted.features.pixels.clone()) {
-            Some(pixels) => pixels,
-            None if standardize => Pixels::fit(images),
-            None => Pixels::plain(images.size()[1]),
+    /// How the training images `[N, C, …]` (uint8), called `x`, become numbers: as the model's did, at mean 0 and deviation 1,
+    /// or 0 to 1.
+    fn images(&self, standardize: bool, images: &Tensor) -> Result<Features, BadSetting> {
+        let known = self.fitted.and_then(|fitted| fitted.features.rule("x", images));
+        if let Some(scaling) = known.iter().filter_map(|rule| rule.scaling.as_ref()).find(|it| !it.fits(images)) {
+            let (ours, theirs) = (images.size()[1], scaling.mean.len());
+            let what = format!("images of {ours} channels, and the model standardizes {theirs}");
+            return Err(BadSetting::new("data", what).remedy("give images of as many channels"));
         }
+        let rule = known.unwrap_or_else(|| InputRule {
+            kind: InputKind::Image,
+            scaling: standardize.then(|| Scaling::of_bytes(images)),
+        });
+        Ok(Features { inputs: Some([("x".to_string(), rule)].into()), ..Features::default() })
     }
 }
 

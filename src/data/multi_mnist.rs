@@ -3,7 +3,7 @@
 use super::held_out::hold_out;
 use super::idx::{family, idx, images};
 use super::labels::Labels;
-use super::{Augmentation, Data, Dataset, Features, Group, Raw, Request, Source};
+use super::{Augmentation, Data, Dataset, Group, Raw, Request, Source};
 use crate::error::{BadSetting, Mistake};
 use crate::random::generator;
 use crate::tasks::{Form, Target, Task};
@@ -134,8 +134,7 @@ impl MultiMnist {
             Some(vec![build(2, self.test, &test, [&all[0], &all[1]])?])
         };
         let train = build(0, self.train, &train, [&left, &right])?;
-        let pixels = request.pixels(self.standardize, &train.inputs[0].1);
-        let features = Features { columns: vec![], pixels: Some(pixels) };
+        let features = request.images(self.standardize, &train.inputs[0].1)?;
         let standardizations = request.tasks.iter().map(|_| None).collect();
         Ok(Raw { train: vec![train], validation, test, features, standardizations, augmentation, own_inputs: false }
             .finish(request))

@@ -96,8 +96,8 @@ impl Source for Scenes {
         let other = |split, images| (images > 0).then(|| vec![group(draw(split, images))]);
         let (validation, test) = (other(1, self.validation), other(2, self.test));
         let train = group(train);
-        let pixels = request.pixels(self.standardize, &train.inputs[0].1);
-        let (train, features) = (vec![train], Features { columns: vec![], pixels: Some(pixels) });
+        let features = request.images(self.standardize, &train.inputs[0].1)?;
+        let train = vec![train];
         Ok(Raw { train, validation, test, features, standardizations, augmentation: None, own_inputs: false }
             .finish(request))
     }

@@ -153,7 +153,7 @@ impl Synthetic {
 
     fn plain_features(&self) -> Features {
         let column = |index| Column::Numeric { name: format!("x{index}"), mean: 0.0, scale: 1.0, missing: None };
-        Features { columns: (0..self.features).map(column).collect(), pixels: None }
+        Features { columns: (0..self.features).map(column).collect(), ..Features::default() }
     }
 
     fn draw(&self, teachers: &Teachers, tasks: &[Task], seed: u64, split: u64, rows: u64) -> Rows {

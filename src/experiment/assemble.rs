@@ -3,11 +3,12 @@
 use super::Experiment;
 use super::outside::{Outside, check_reached, first_rows, warn_of_draws};
 use crate::balance::Gradients;
-use crate::data::{Dataset, Fitted, Group, Identity, Likeness, Loader, Request};
+use crate::data::{Dataset, Fitted, Group, Identity, InputKind, Likeness, Loader, Reader, Request};
 use crate::engine::{Autograd, DenseOptions, Engine, EngineChoice, dense, ownership};
 use crate::error::{BadSetting, note};
 use crate::libtorch::InputOrder;
 use crate::metadata::{self, Metadata, ModelFacts};
+use crate::models::backbones::BackboneKind;
 use crate::models::{Model, Network, Objectives, Output, Parameters, Plan as NetworkPlan, Scripted, Sharing};
 use crate::optim::{Segment, segments};
 use crate::tasks::{Form, Task};
@@ -89,7 +90,7 @@ impl Loaded {
 /// Everything that decides which rows an experiment reads, and as what numbers.
 fn key(experiment: &Experiment, folder: &Path) -> Result<String> {
     let Experiment { data, tasks, seed, precision, .. } = experiment;
-    let asked = (data, tasks, seed, precision, experiment.reads_indices());
+    let asked = (data, tasks, seed, precision, experiment.reads_indices(), experiment.reader());
     Ok(format!("{}\n{}", folder.display(), serde_yaml::to_string(&asked)?))
 }
 
@@ -139,9 +140,9 @@ impl Experiment {
             }
         };
         let fitted = before.as_ref().map(|(_, _, fitted)| fitted);
-        let plain_statistics = !is_new && fitted.is_none();
-        let request =
-            Request { fitted, indices, plain_statistics, ..Request::new(&tasks, self.seed, precision, folder) };
+        let (plain_statistics, reader) = (!is_new && fitted.is_none(), self.reader());
+        let own = Request::new(&tasks, self.seed, precision, folder);
+        let request = Request { fitted, indices, plain_statistics, reader, ..own };
         let dataset = loaded.get(self, &request)?;
         if let Some((file, facts, _)) = &before {
             facts.check_inputs(dataset, file)?;
@@ -152,6 +153,7 @@ impl Experiment {
         if is_new {
             self.check_one_input(dataset)?;
         }
+        self.check_kind(dataset)?;
         self.check_ids(dataset)?;
         self.check_validation(&tasks, dataset.validation.as_deref())?;
         let identity = Identity::new(&self.data, dataset, self.seed);
@@ -193,8 +195,22 @@ impl Experiment {
         self.model.backbone.as_ref().is_some_and(|backbone| backbone.reads_indices())
     }
 
+    /// What reads the inputs, as far as the model's settings tell.
+    pub fn reader(&self) -> Reader {
+        match &self.model.backbone {
+            None | Some(BackboneKind::TorchScript(_)) => Reader::Outside,
+            Some(backbone) if backbone.vocabulary().is_some() => Reader::Ids,
+            Some(backbone) if backbone.reads_images() => Reader::Images,
+            Some(backbone) if backbone.flattens() => Reader::Flat,
+            Some(_) => Reader::Vectors,
+        }
+    }
+
     /// A model of ours that goes on training here: its file, what it knows, and how rows are read as it reads them.
-    fn trained_before(&self, tasks: &mut [Task], folder: &Path) -> Result<Option<(String, ModelFacts, Fitted)>> {
+    ///
+    /// # Errors
+    /// The file cannot be read, or does not fit the tasks.
+    pub fn trained_before(&self, tasks: &mut [Task], folder: &Path) -> Result<Option<(String, ModelFacts, Fitted)>> {
         if let Some(file) = &self.model.torchscript {
             let file = folder.join(file);
             let Some(facts) = super::facts(&file)? else { return Ok(None) };
@@ -276,6 +292,28 @@ impl Experiment {
         let what = format!("{} reads one input, and the data has {}", backbone.name(), names.join(", "));
         Err(BadSetting::new("model.backbone.name", what)
             .remedy("name one input in `data`, or a module of several by `model: {torchscript: FILE}`"))
+    }
+
+    /// A backbone that reads ids is given ids, and no other is; one that reads vectors is given no maps.
+    fn check_kind(&self, dataset: &Dataset) -> Result<(), BadSetting> {
+        let (Some(backbone), Some(rules)) = (&self.model.backbone, &dataset.features.inputs) else { return Ok(()) };
+        let name = &dataset.train[0].inputs[0].0;
+        let (Some(rule), reader) = (rules.get(name), self.reader()) else { return Ok(()) };
+        let (what, remedy) = match (rule.kind, reader) {
+            (InputKind::Ids, Reader::Images | Reader::Flat | Reader::Vectors) => {
+                ("reads numbers", "write `kind: numbers`, or choose a backbone with a `vocabulary`")
+            }
+            (InputKind::Image, Reader::Ids) => (
+                "with a vocabulary reads ids",
+                "write `kind: ids`; a run or a model that took uint8 ids for an image has to be trained anew",
+            ),
+            (InputKind::Image, Reader::Vectors) if dataset.train[0].inputs[0].1.dim() > 3 => {
+                ("reads vectors", "write `kind: numbers`, or choose a backbone for images")
+            }
+            _ => return Ok(()),
+        };
+        let what = format!("input {name} is {}, and {} {what}", rule.kind.name(), backbone.name());
+        Err(BadSetting::new("data.kind", what).remedy(remedy))
     }
 
     /// A backbone that reads ids has a row for each that occurs.

@@ -11,7 +11,7 @@ pub use assemble::{Assembly, Beginning, Loaded, scripted};
 pub use initial::{Initial, InitialPart, facts, of_checkpoint};
 pub use outside::{first_rows, warn_of_draws};
 pub use same::{Config, NEUTRAL, differences, is_among, is_place_of_data, whole_settings};
-pub use stored::{VERSION, check_definitions, complete, definitions, read_file, value};
+pub use stored::{VERSION, check_definitions, complete, definitions, read_file, value, with_defaults_of_run};
 
 use crate::balance::MethodSettings;
 use crate::data::{Data, LoaderSettings};

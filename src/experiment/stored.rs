@@ -1,6 +1,6 @@
 //! Settings and definitions that an earlier version stored: what they mean today.
 
-use super::Experiment;
+use super::{Config, Experiment};
 use crate::error::{BadSetting, Mistake};
 use crate::registry;
 use crate::yaml::{self, Document, Override};
@@ -13,11 +13,44 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The version that did not say its name in `config.yaml`.
 const FIRST: &str = "0.1.0";
 
-/// A default that is not what it was: since which version, the setting, what it was before.
-type ChangedDefault = (&'static str, &'static str, &'static str);
+/// A default that is not what it was. A stored file that lacks the setting means the old one.
+struct ChangedDefault {
+    /// The first version with the new default.
+    since: &'static str,
+    /// The path of the section that has the setting, such as `data`.
+    section: &'static str,
+    /// The choice that has the setting, `name` in its section; `None` where the section is no choice.
+    choice: Option<&'static str>,
+    /// The setting's key in its section.
+    key: &'static str,
+    /// What it was before.
+    before: &'static str,
+}
 
-/// Every default that has changed. A stored file that lacks the key means the old one.
-const CHANGED_DEFAULTS: &[ChangedDefault] = &[];
+impl ChangedDefault {
+    fn path(&self) -> String {
+        format!("{}.{}", self.section, self.key)
+    }
+
+    /// The section, where `settings` have it with the right choice.
+    fn section<'v>(&self, settings: &'v Value) -> Option<&'v Value> {
+        let section = self.section.split('.').try_fold(settings, |value, key| value.get(key));
+        let fits = |section: &&Value| {
+            self.choice.is_none_or(|choice| section.get("name").and_then(Value::as_str) == Some(choice))
+        };
+        section.filter(fits).or(self.choice.is_none().then_some(&Value::Null))
+    }
+
+    /// As an override that sets the old default, where `settings` lack the setting.
+    fn missing(&self, settings: &Value) -> Option<Result<Override, Mistake>> {
+        let section = self.section(settings)?;
+        section.get(self.key).is_none().then(|| format!("{}={}", self.path(), self.before).parse())
+    }
+}
+
+/// Every default that has changed.
+const CHANGED_DEFAULTS: &[ChangedDefault] =
+    &[ChangedDefault { since: "0.2.0", section: "data", choice: Some("arrays"), key: "kind", before: "by_dtype" }];
 
 /// Choices and settings whose mathematics is not what it was in version 0.1, such as
 /// `("method.nash_mtl", 2)`: the number of today's definition. All others have 1. A checkpoint
@@ -84,12 +117,28 @@ pub fn value(experiment: &Experiment) -> Result<Value, BadSetting> {
 
 /// The old defaults of the keys that `stored` lacks.
 fn old_defaults(stored: &Value, version: &str, changed: &[ChangedDefault]) -> Result<Vec<Override>, Mistake> {
-    let older = changed.iter().filter(|(since, ..)| numbers(version) < numbers(since));
-    let missing = older.filter(|(_, path, _)| {
-        let found = path.split('.').try_fold(stored, |value, key| value.get(key));
-        found.is_none()
-    });
-    missing.map(|(_, path, value)| format!("{path}={value}").parse()).collect()
+    let older = changed.iter().filter(|changed| numbers(version) < numbers(changed.since));
+    older.filter_map(|changed| changed.missing(stored)).collect()
+}
+
+/// The experiment as the run in `folder` was started with it: a default that has changed since is the old one, where that run
+/// has it and the experiment does not say otherwise.
+///
+/// # Errors
+/// As [`Config::settings`].
+pub fn with_defaults_of_run(experiment: &Experiment, folder: &Path) -> anyhow::Result<Experiment> {
+    let Some(config) = Config::read(folder)? else { return Ok(experiment.clone()) };
+    let stored = config.settings()?;
+    let mut own = value(experiment)?;
+    for changed in CHANGED_DEFAULTS {
+        let then = changed.section(&stored).and_then(|section| section.get(changed.key)).and_then(Value::as_str);
+        if let Some(old) = changed.missing(&own).filter(|_| then == Some(changed.before)) {
+            old?.apply(&mut own)?;
+        }
+    }
+    let polytask = experiment.polytask.clone();
+    let kept: Experiment = registry::settings(own.as_mapping().cloned().unwrap_or_default())?;
+    Ok(Experiment { polytask, ..kept })
 }
 
 fn numbers(version: &str) -> Vec<u64> {
@@ -167,7 +216,12 @@ pub fn check_definitions(
 mod tests {
     use super::*;
 
-    const CHANGED: &[ChangedDefault] = &[("0.3.0", "train.shuffle", "false"), ("0.4.0", "evaluate.batch_size", "7")];
+    const CHANGED: &[ChangedDefault] = &[
+        ChangedDefault { since: "0.3.0", section: "train", choice: None, key: "shuffle", before: "false" },
+        ChangedDefault { since: "0.4.0", section: "evaluate", choice: None, key: "batch_size", before: "7" },
+        ChangedDefault { since: "0.3.0", section: "optimizer", choice: Some("adam"), key: "eps", before: "0.5" },
+        ChangedDefault { since: "0.3.0", section: "optimizer", choice: Some("sgd"), key: "momentum", before: "0.5" },
+    ];
 
     fn stored(more: &str) -> Value {
         let text = format!(
@@ -201,6 +255,9 @@ train: {{epochs: 1}}
         let said = stored("evaluate: {batch_size: 5}");
         let whole = complete_by(&said, Path::new("config.yaml"), CHANGED).expect("settings");
         assert_eq!(whole["evaluate"]["batch_size"], Value::from(5), "what was said stays");
+        let adam = complete_by(&stored(""), Path::new("config.yaml"), CHANGED).expect("settings");
+        assert_eq!(adam["optimizer"]["eps"], Value::from(0.5), "a setting of the choice that is made");
+        assert!(adam["optimizer"].get("momentum").is_none(), "and none of another");
     }
 
     #[test]

@@ -166,7 +166,7 @@ impl Module {
             let (inputs, count) = (handles.as_ptr(), handles.len());
             ffi::polytask_module_forward(self.raw, inputs, names, count, visit, context, &mut has_names, error)
         })
-        .map_err(failed)?;
+        .map_err(|what| misfit(inputs, ffi::gist(&what)))?;
         let (names, tensors): (Vec<_>, Vec<_>) = named.0.into_iter().unzip();
         Ok(Outputs { names: (has_names != 0).then_some(names), tensors })
     }
@@ -278,4 +278,17 @@ fn plain_class(name: &str) -> String {
         plain.replace_range(start..end, "");
     }
     plain
+}
+
+/// A forward pass that failed; where the type of the numbers may be why, with a way on.
+fn misfit(inputs: &[Tensor], what: String) -> Mistake {
+    let is_int64 = inputs.iter().any(|input| input.kind() == Kind::Int64);
+    let wants_ids = what.contains("indices") && what.contains("scalar types");
+    let mistake = Mistake::new("forward of the TorchScript module", what);
+    match (is_int64, wants_ids) {
+        (true, _) => mistake
+            .remedy("its integers come as int64: write `kind: numbers` in `data` where a module reads them as numbers"),
+        (false, true) => mistake.remedy("write `kind: ids` in `data` where a module reads ids"),
+        (false, false) => mistake,
+    }
 }

@@ -25,12 +25,14 @@ pub fn check_rows(sweep: &Opened, across_data: bool) -> Result<()> {
     for cell in done {
         let (folder, experiment) = (sweep.plan.folder(&sweep.folder, cell), sweep.plan.experiment(cell)?);
         let Some(stored) = identity(&folder)? else { continue };
-        if !looked.insert(serde_yaml::to_string(&(&experiment.data, &experiment.tasks))?) {
+        let (mut tasks, reader) = (experiment.tasks()?, experiment.reader());
+        if !looked.insert(serde_yaml::to_string(&(&experiment.data, &experiment.tasks, reader))?) {
             continue;
         }
         let source = sweep.settings.source.as_deref().unwrap_or(&sweep.folder);
-        let tasks = experiment.tasks()?;
-        let rows = experiment.data.load(&Request::new(&tasks, experiment.seed, experiment.precision.kind(), source))?;
+        let fitted = experiment.trained_before(&mut tasks, source)?.map(|(_, _, fitted)| fitted);
+        let own = Request::new(&tasks, experiment.seed, experiment.precision.kind(), source);
+        let rows = experiment.data.load(&Request { fitted: fitted.as_ref(), reader, ..own })?;
         if rows.fingerprint.likeness(&stored.fingerprint) != Likeness::Other {
             continue;
         }

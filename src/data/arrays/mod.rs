@@ -1,19 +1,26 @@
 //! Inputs and labels from files of arrays.
 
+mod layout;
+mod per_name;
 mod read;
 mod rows;
 #[cfg(test)]
 mod tests;
 
+pub use layout::{Known, MapLayout};
+pub use per_name::{PerName, Standardize};
 pub(super) use read::npy;
 
 use super::held_out::{HeldOut, hold_out};
 use super::labels::{Labels, check_labelled, standardization};
-use super::{Augmentation, Data, Dataset, Features, Group, Pixels, Raw, Request, Source};
-use crate::error::{BadSetting, Mistake, nearest};
+use super::{
+    Augmentation, Data, Dataset, Features, Group, InputKind, InputRule, InputRules, Raw, Request, Scaling, Source,
+};
+use crate::error::{BadSetting, Mistake, nearest, note};
 use crate::registry::{at, kind};
-use crate::tasks::{Standardization, Target};
+use crate::tasks::{Form, Standardization, Target, Task};
 use anyhow::Result;
+use per_name::check_names;
 use read::Array;
 use rows::SameRows;
 use schemars::JsonSchema;
@@ -31,9 +38,11 @@ use tch::{Kind, Tensor};
 /// `{inputs: nyuv2/train/image, labels: {segmentation: nyuv2/train/label, depth: nyuv2/train/depth}}`. Files of one number
 /// belong together, so all folders hold the same numbers.
 ///
-/// Inputs: images `[N, H, W, C]` or `[N, C, H, W]`, or any numbers `[N, …]`; uint8 images become numbers from 0 to 1 when a
-/// step reads them. Labels: classes `[N]` or of pixels `[N, H, W]`; binary and real ones `[N]`, `[N, columns]`, or of pixels
-/// with one channel per column. Relative paths start at the folder of the YAML.
+/// Inputs are numbers of any type, `[N, …]`. What they are, `kind` says, or what reads them tells: convolutions read images
+/// `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`, which are `x / 255` where they are uint8; a backbone with a `vocabulary`
+/// reads ids; all else is numbers as they are. Integers reach a TorchScript module as int64. `model.pt` keeps what its inputs
+/// are. Labels: classes `[N]` or of pixels `[N, H, W]`; binary and real ones `[N]`, `[N, columns]`, or of pixels with one
+/// channel per column. Relative paths start at the folder of the YAML.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Arrays {
@@ -52,12 +61,20 @@ pub struct Arrays {
     /// none where all of them hold it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ignore: BTreeMap<String, f64>,
-    /// Where images keep their channels. Default: `last` where the last dimension is 4 or less and the second is not.
+    /// What inputs are: `image` (uint8 as `x / 255`, other types as they are), `ids` (whole numbers) or `numbers` (as they
+    /// are), for all or by name, `{photo: image, table: numbers}`. Default: what reads them tells. `by_dtype` is the rule of
+    /// version 0.1: every uint8 input is an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub channels: Option<Channels>,
-    /// Bring every channel of uint8 images to mean 0 and standard deviation 1 over the training rows' pixels.
+    pub kind: Option<PerName<InputKind>>,
+    /// Where inputs and labels of pixels keep their channels, `first` or `last`: for all, or by the names of inputs and tasks,
+    /// `{x: last, depth: first}`. Default: labels by the number of their columns; else `last` where the last dimension is 4 or
+    /// less and the second is not. `check` prints what is guessed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<PerName<Channels>>,
+    /// Bring every channel of every image to mean 0 and standard deviation 1 over the training rows (`true`), or every channel
+    /// or column of the inputs that are named, `[photo, table]`.
     #[serde(default)]
-    pub standardize: bool,
+    pub standardize: Standardize,
     /// Change training images at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augmentation>,
@@ -118,11 +135,12 @@ impl<'de> Deserialize<'de> for Inputs {
 
 impl Source for Arrays {
     fn load(&self, request: &Request) -> Result<Dataset> {
-        if let Some(name) = self.ignore.keys().find(|name| !request.tasks.iter().any(|task| task.name == **name)) {
-            return Err(BadSetting::new("data.ignore", format!("\"{name}\" is no task")).into());
-        }
+        self.check_names(request.tasks)?;
         let augmentation = self.augment.as_ref().map(|it| it.checked(request.tasks)).transpose()?;
-        let all = self.read(&self.train, "data.train", request)?;
+        let mut layouts = Vec::new();
+        let all = self.read(&self.train, "data.train", request, &mut layouts)?;
+        let mut rules = self.rules(&all, request)?;
+        let all = self.shaped(all, &self.train, &rules, request)?;
         let rows = all.rows();
         let share = |held: &Option<HeldOut<ArrayRows>>| match held {
             Some(HeldOut::Share(share)) => (rows as f64 * share).round() as i64,
@@ -136,7 +154,10 @@ impl Source for Arrays {
         let own = |held_out: &Option<HeldOut<ArrayRows>>, key: &str, rows: &[i64]| match held_out {
             None => Ok(None),
             Some(HeldOut::Share(_)) => Ok(Some(all.gather(&Tensor::from_slice(rows)))),
-            Some(HeldOut::Own(files)) => self.read(files, key, request).map(Some),
+            Some(HeldOut::Own(files)) => {
+                let group = self.read(files, key, request, &mut Vec::new())?;
+                self.shaped(group, files, &rules, request).map(Some)
+            }
         };
         let validation = own(&self.validation, "data.validation", &held[..first as usize])?;
         let test = own(&self.test, "data.test", &held[first as usize..])?;
@@ -145,12 +166,13 @@ impl Source for Arrays {
             alike(&train, group)?;
         }
         let standardizations = request.standardizations(|| self.standardizations(&train, request))?;
-        let pixels = request.fitted.and_then(|fitted| fitted.features.pixels.clone());
-        let pixels = if pixels.is_some() { pixels } else { self.pixels(&train)? };
+        self.standardize(&mut rules, &train, request)?;
         let (validation, test) = (validation.map(|group| vec![group]), test.map(|group| vec![group]));
-        let features = Features { columns: vec![], pixels };
-        Ok(Raw { train: vec![train], validation, test, features, standardizations, augmentation, own_inputs: false }
-            .finish(request))
+        let features = Features { inputs: Some(rules), ..Features::default() };
+        let raw =
+            Raw { train: vec![train], validation, test, features, standardizations, augmentation, own_inputs: false };
+        layouts.iter().filter_map(MapLayout::doubt).for_each(note);
+        Ok(Dataset { layouts, ..raw.finish(request) })
     }
 
     fn draw_seed(&self, seed: u64) -> Option<u64> {
@@ -194,14 +216,37 @@ impl ArrayRows {
 }
 
 impl Arrays {
-    /// The rows as they are stored, labels in their own unit; `key` is the section's path.
-    fn read(&self, files: &ArrayRows, key: &str, request: &Request) -> Result<Group> {
+    /// Whether the settings name inputs and tasks that there are.
+    fn check_names(&self, tasks: &[Task]) -> Result<(), BadSetting> {
+        let inputs = self.train.inputs();
+        let inputs: Vec<&str> = inputs.iter().map(|(name, _)| name.as_str()).collect();
+        let tasks: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+        let both = [&inputs[..], &tasks[..]].concat();
+        check_names("data.ignore", "task", self.ignore.keys(), &tasks)?;
+        check_names("data.kind", "input", self.kind.iter().flat_map(PerName::names), &inputs)?;
+        check_names("data.channels", "input or task", self.channels.iter().flat_map(PerName::names), &both)?;
+        match &self.standardize {
+            Standardize::Named(names) => check_names("data.standardize", "input", names, &inputs),
+            Standardize::Images(_) => Ok(()),
+        }
+    }
+
+    /// The rows as they are stored, channels first, labels in their own unit; `key` is the section's path.
+    fn read(&self, files: &ArrayRows, key: &str, request: &Request, layouts: &mut Vec<MapLayout>) -> Result<Group> {
         let mut rows = SameRows::default();
+        let mut layout = |name: &str, size: &[i64], columns: Option<i64>| {
+            let layout = MapLayout::new(name, size, columns, self.channels.as_ref())?;
+            if !layouts.contains(&layout) {
+                layouts.push(layout.clone());
+            }
+            Some(layout)
+        };
         let mut inputs = Vec::new();
         for (name, path) in files.inputs() {
             let array = Array::open(&request.folder.join(path))?;
             rows.check(&array)?;
-            inputs.push((name, self.input(&array, request.precision)?));
+            let input = input(&array, request.precision, |size| layout(&name, size, None))?;
+            inputs.push((name, input));
         }
         let mut targets = Vec::new();
         for task in request.tasks {
@@ -218,60 +263,87 @@ impl Arrays {
             let ignore = self.ignore.get(&task.name).copied();
             let pieces = array.pieces(|piece, start| {
                 let place = |row: i64| array.place(start + row);
-                let values = self.planes(piece);
+                let values = arranged(piece, |size| layout(&task.name, size, Some(label_columns(task))));
                 Ok(Labels { task, values, ignore, place: &place }.target(request.precision)?)
             })?;
             targets.push(joined(pieces));
         }
-        let group = Group { inputs, tasks: (0..request.tasks.len()).collect(), targets };
+        Ok(Group { inputs, tasks: (0..request.tasks.len()).collect(), targets })
+    }
+
+    /// How each input is read: as the model reads it that was trained before, as the settings say, or as what reads it tells.
+    fn rules(&self, group: &Group, request: &Request) -> Result<InputRules, BadSetting> {
+        let mut rules = InputRules::new();
+        for (at, (name, x)) in group.inputs.iter().enumerate() {
+            let said = self.kind.as_ref().and_then(|kind| kind.get(name)).map(|kind| kind.of(x.kind()));
+            let told = request.reader.kind(name, at == 0, x);
+            let by_model = request.fitted.and_then(|fitted| fitted.features.rule(name, x));
+            let rule = match (by_model, said) {
+                (Some(rule), said) => {
+                    check_same_kind(name, x.kind(), rule.kind, said)?;
+                    rule
+                }
+                (None, Some(kind)) => InputRule::new(kind),
+                (None, None) => InputRule::new(told.clone()?),
+            };
+            let by_first_rule = match self.kind.as_ref().and_then(|kind| kind.get(name)) {
+                Some(kind) => kind == InputKind::ByDtype,
+                None => request.fitted.is_some_and(|fitted| fitted.features.inputs.is_none()),
+            };
+            let divides = |kind: InputKind| kind.divides(x.kind());
+            if by_first_rule && divides(rule.kind) && told.is_ok_and(|told| !divides(told)) {
+                note(format!("note: input {name} is uint8: by the rule of Polytask 0.1 it is divided by 255"));
+            }
+            rules.insert(name.clone(), rule);
+        }
+        Ok(rules)
+    }
+
+    /// The rows in the shapes in which they are read: an image of one channel has that channel, and labels of pixels fit it.
+    fn shaped(&self, group: Group, files: &ArrayRows, rules: &InputRules, request: &Request) -> Result<Group> {
+        let inputs = group.inputs.into_iter().map(|(name, x)| {
+            let is_image = rules.get(&name).is_some_and(|rule| rule.kind == InputKind::Image);
+            let x = if is_image && x.dim() == 3 { x.unsqueeze(1) } else { x };
+            (name, x)
+        });
+        let group = Group { inputs: inputs.collect(), ..group };
+        for ((name, x), (_, path)) in group.inputs.iter().zip(files.inputs()) {
+            if let Some(rule) = rules.get(name) {
+                check_ids(rule.kind, x, name, path)?;
+                check_channels(rule, x, name)?;
+            }
+        }
         same_pixels(&group, files, request)?;
         Ok(group)
     }
 
-    /// An input as it is stored: bytes as they are, real numbers in the run's precision.
-    fn input(&self, array: &Array, precision: Kind) -> Result<Tensor> {
-        let pieces = array.pieces(|piece, start| {
-            let kind = piece.kind();
-            let piece = self.planes(piece);
-            if !piece.is_floating_point() {
-                return Ok(if kind == Kind::Uint8 && piece.dim() == 3 { piece.unsqueeze(1) } else { piece });
+    /// Fits the scaling of what is to be standardized to the training rows, where no model brings its own.
+    fn standardize(&self, rules: &mut InputRules, train: &Group, request: &Request) -> Result<(), BadSetting> {
+        let bad = |what: String| BadSetting::new("data.standardize", what);
+        let mut images = 0;
+        for (name, x) in &train.inputs {
+            let Some(rule) = rules.get_mut(name) else { continue };
+            images += usize::from(rule.kind == InputKind::Image);
+            let wanted = match &self.standardize {
+                Standardize::Images(all) => *all && rule.kind == InputKind::Image,
+                Standardize::Named(names) => names.contains(name),
+            };
+            if !wanted || request.fitted.is_some_and(|fitted| fitted.features.rule(name, x).is_some()) {
+                continue;
             }
-            let piece = piece.to_kind(precision);
-            let wrong = piece.isfinite().logical_not();
-            if wrong.any().int64_value(&[]) != 0 {
-                let row = wrong.nonzero().int64_value(&[0, 0]);
-                return Err(Mistake::new(array.place(start + row), "holds a number that is not finite")
-                    .remedy("mend it")
-                    .into());
+            if rule.kind == InputKind::Ids || ![2, 4].contains(&x.dim()) {
+                let what = format!("input {name} is {} of shape {:?}", rule.kind.name(), &x.size()[1..]);
+                return Err(bad(what).remedy("name images, maps, and tables of numbers [N, columns]"));
             }
-            Ok(piece)
-        })?;
-        Ok(if pieces.len() == 1 { pieces[0].shallow_clone() } else { Tensor::cat(&pieces, 0) })
-    }
-
-    /// Images with their channels first.
-    fn planes(&self, piece: Tensor) -> Tensor {
-        let size = piece.size();
-        let last = match self.channels {
-            _ if size.len() != 4 => false,
-            Some(channels) => channels == Channels::Last,
-            None => size[3] <= 4 && size[1] > 4,
-        };
-        if last { piece.permute([0, 3, 1, 2]).contiguous() } else { piece }
-    }
-
-    fn pixels(&self, train: &Group) -> Result<Option<Pixels>, BadSetting> {
-        let image = |input: &Tensor| input.kind() == Kind::Uint8 && input.dim() == 4;
-        let images: Vec<&Tensor> = train.inputs.iter().map(|(_, input)| input).filter(|input| image(input)).collect();
-        match images.as_slice() {
-            [images] if self.standardize => Ok(Some(Pixels::fit(images))),
-            [images] => Ok(Some(Pixels::plain(images.size()[1]))),
-            _ if self.standardize => {
-                let what = format!("true, with {} inputs of uint8 images", images.len());
-                Err(BadSetting::new("data.standardize", what).remedy("it is for one: scale the others in their files"))
-            }
-            _ => Ok(None),
+            rule.scaling =
+                Some(if rule.kind.divides(x.kind()) { Scaling::of_bytes(x) } else { Scaling::of_numbers(x) });
         }
+        if images == 0 && self.standardize == Standardize::Images(true) {
+            let what = "true is for images, and no input is one".to_string();
+            let names: Vec<&str> = train.inputs.iter().map(|(name, _)| name.as_str()).collect();
+            return Err(bad(what).remedy(format!("name the inputs: `standardize: [{}]`", names.join(", "))));
+        }
+        Ok(())
     }
 
     fn standardizations(&self, train: &Group, request: &Request) -> Result<Vec<Option<Standardization>>, Mistake> {
@@ -283,6 +355,80 @@ impl Arrays {
         }
         Ok(all)
     }
+}
+
+/// An input as it is stored, channels first: real numbers in the run's precision, all else in its own type.
+fn input(array: &Array, precision: Kind, mut layout: impl FnMut(&[i64]) -> Option<MapLayout>) -> Result<Tensor> {
+    let pieces = array.pieces(|piece, start| {
+        let piece = arranged(piece, &mut layout);
+        if !piece.is_floating_point() {
+            return Ok(piece);
+        }
+        let piece = piece.to_kind(precision);
+        let wrong = piece.isfinite().logical_not();
+        if wrong.any().int64_value(&[]) != 0 {
+            let row = wrong.nonzero().int64_value(&[0, 0]);
+            return Err(Mistake::new(array.place(start + row), "holds a number that is not finite")
+                .remedy("mend it")
+                .into());
+        }
+        Ok(piece)
+    })?;
+    Ok(if pieces.len() == 1 { pieces[0].shallow_clone() } else { Tensor::cat(&pieces, 0) })
+}
+
+/// Maps with their channels first, all else as it is.
+fn arranged(array: Tensor, mut layout: impl FnMut(&[i64]) -> Option<MapLayout>) -> Tensor {
+    match layout(&array.size()) {
+        Some(layout) => layout.apply(array),
+        None => array,
+    }
+}
+
+/// The channels that a task's labels of pixels have, where they have a dimension of channels.
+fn label_columns(task: &Task) -> i64 {
+    match task.form {
+        Form::Classes(_) => 1,
+        Form::Binary(columns) | Form::Real(columns) => columns,
+    }
+}
+
+/// What the settings say must not contradict the model that was trained before.
+fn check_same_kind(name: &str, stored: Kind, model: InputKind, said: Option<InputKind>) -> Result<(), BadSetting> {
+    match said.filter(|said| said.divides(stored) != model.divides(stored)) {
+        None => Ok(()),
+        Some(said) => {
+            let what = format!("input {name} is {} here, and {} to the model", said.name(), model.name());
+            Err(BadSetting::new("data.kind", what)
+                .remedy("leave it out: an input stays what it was to the model when it was trained"))
+        }
+    }
+}
+
+/// Ids are whole numbers.
+fn check_ids(kind: InputKind, x: &Tensor, name: &str, path: &Path) -> Result<(), Mistake> {
+    if kind != InputKind::Ids || !x.is_floating_point() {
+        return Ok(());
+    }
+    let broken = x.ne_tensor(&x.floor());
+    if broken.any().int64_value(&[]) == 0 {
+        return Ok(());
+    }
+    let at = Vec::<i64>::try_from(broken.nonzero().select(0, 0)).expect("a place");
+    let place = format!("{}, row {}", path.display(), at[0] + 1);
+    let what = format!("{} is no id, and input {name} is ids", x.double_value(&at));
+    Err(Mistake::new(place, what).remedy("give whole numbers, or write `kind: numbers` in `data`"))
+}
+
+/// A model that scales channels or columns was trained on as many.
+fn check_channels(rule: &InputRule, x: &Tensor, name: &str) -> Result<(), BadSetting> {
+    let Some(scaling) = rule.scaling.as_ref().filter(|scaling| !scaling.fits(x)) else { return Ok(()) };
+    let what = format!(
+        "input {name} has rows of shape {:?}, and the model standardizes {} channels or columns",
+        &x.size()[1..],
+        scaling.mean.len()
+    );
+    Err(BadSetting::new("data", what).remedy("give rows of the shape that the model was trained on"))
 }
 
 /// One target of its pieces; weights only where one has some.

@@ -228,3 +228,74 @@ fn labels_of_pixels_are_as_large_as_the_image() {
     let error = load(&text, &tasks, &fixtures()).expect_err("another size").to_string();
     assert!(error.contains("has [4, 7] pixels, the images have [5, 7]"), "{error}");
 }
+
+/// Two inputs, `photo` of three channels and `table` of so many columns, as uint8.
+fn photo_and_table(folder: &Path, columns: i64) -> [Tensor; 2] {
+    let numbers = |size: &[i64], least: i64| {
+        let count = size.iter().product::<i64>();
+        let i = Tensor::arange(count, (Kind::Int64, tch::Device::Cpu));
+        ((&i * &i * 7 + i).remainder(90) + least).view(size).to_kind(Kind::Uint8)
+    };
+    let both = [numbers(&[6, 3, 8, 8], 0), numbers(&[6, columns], 100)];
+    for (name, tensor) in ["photo", "table"].into_iter().zip(&both) {
+        let file = folder.join(format!("{name}.safetensors"));
+        crate::tensor_file::write_plain(&file, &[(name.into(), tensor.shallow_clone())]).expect("written");
+    }
+    both
+}
+
+const BOTH: &str = "train: {inputs: {photo: photo.safetensors, table: table.safetensors}, \
+                    labels: {whole: \"all.npz:whole\"}}, kind: {photo: image, table: numbers}";
+
+#[test]
+fn a_table_beside_an_image_is_scaled_by_its_own_columns_or_not_at_all() {
+    let tasks = tasks(&[WHOLE]);
+    for columns in [1, 3, 5] {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::copy(fixtures().join("all.npz"), folder.path().join("all.npz")).expect("copied");
+        let [_, table] = photo_and_table(folder.path(), columns);
+        let read = |standardize: &str| {
+            let data = load(&format!("{BOTH}, standardize: {standardize}"), &tasks, folder.path()).expect("loads");
+            let read = data.preparation().apply(data.train[0].narrow(0, 6));
+            read.inputs.into_iter().map(|(_, x)| x).collect::<Vec<_>>()
+        };
+        let moments = |x: &Tensor| (x.mean(Kind::Double).double_value(&[]), x.std(false).double_value(&[]));
+        let all = read("true");
+        let (mean, std) = moments(&all[0].select(1, 2));
+        assert!(mean.abs() < 1e-5 && (std - 1.0).abs() < 1e-5, "{mean} {std}");
+        assert_eq!(numbers(&all[1]), numbers(&table), "true is for images");
+        let named = read("[table]");
+        assert!(named[0].max().double_value(&[]) <= 1.0, "x / 255");
+        for column in 0..columns {
+            let (mean, std) = moments(&named[1].select(1, column));
+            assert!(mean.abs() < 1e-5 && (std - 1.0).abs() < 1e-5, "{column}: {mean} {std}");
+        }
+    }
+}
+
+#[test]
+fn a_model_without_the_key_divides_every_byte() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::copy(fixtures().join("all.npz"), folder.path().join("all.npz")).expect("copied");
+    let _ = photo_and_table(folder.path(), 3);
+    let tasks = tasks(&[WHOLE]);
+    let features: Features =
+        serde_json::from_str(r#"{"columns": [], "pixels": {"mean": [0.1, 0.2, 0.3], "std": [1.0, 2.0, 4.0]}}"#)
+            .expect("features of version 0.1");
+    let fitted = super::super::Fitted { features, standardizations: vec![None], all_inputs: false };
+    let text = BOTH.replace(", kind: {photo: image, table: numbers}", "");
+    let source: Data = serde_yaml::from_str(&format!("{{name: arrays, {text}}}")).expect("settings");
+    let own = Request::new(&tasks, 1, Kind::Double, folder.path());
+    let data = source.load(&Request { fitted: Some(&fitted), ..own }).expect("loads");
+    let stored = &data.train[0];
+    let read = data.preparation().apply(stored.narrow(0, 6));
+    for at in 0..2 {
+        let (before, after) = (&stored.inputs[at].1.select(1, 1), &read.inputs[at].1.select(1, 1));
+        let expected: Vec<f64> = numbers(before).into_iter().map(|x| (x / 255.0 - 0.2) / 2.0).collect();
+        assert!(numbers(after).iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "as that version did");
+    }
+    let said: Data = serde_yaml::from_str(&format!("{{name: arrays, {BOTH}}}")).expect("settings");
+    let own = Request::new(&tasks, 1, Kind::Double, folder.path());
+    let error = said.load(&Request { fitted: Some(&fitted), ..own }).expect_err("another kind").to_string();
+    assert!(error.contains("input table is numbers here, and image to the model"), "{error}");
+}

@@ -117,7 +117,7 @@ pub(super) fn features<'a>(
         let (mean, scale) = if standardize { (mean, scale) } else { (0.0, 1.0) };
         Ok(Column::Numeric { name, mean, scale, missing })
     });
-    Ok(Features { columns: columns.collect::<Result<_, _>>()?, pixels: None })
+    Ok(Features { columns: columns.collect::<Result<_, _>>()?, ..Features::default() })
 }
 
 /// How the labels of a task are standardised, from its labelled training rows.

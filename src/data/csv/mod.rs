@@ -317,7 +317,7 @@ pub fn read_inputs(path: &Path, features: Option<&Features>, precision: Kind) ->
     let raw = |name: &String| super::Column::Numeric { name: name.clone(), mean: 0.0, scale: 1.0, missing: None };
     let features = match features {
         Some(features) => features.clone(),
-        None => Features { columns: opened.header.iter().map(raw).collect(), pixels: None },
+        None => Features { columns: opened.header.iter().map(raw).collect(), ..Features::default() },
     };
     let inputs = inputs::fitted(&features);
     let wanted: Vec<Wanted> = inputs.iter().map(Input::wanted).collect();

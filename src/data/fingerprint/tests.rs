@@ -1,7 +1,7 @@
 //! What changes a fingerprint, and what does not.
 
 use super::*;
-use crate::data::{Data, Dataset, Identity, Request};
+use crate::data::{Data, Dataset, Identity, InputKind, InputRule, Request};
 use crate::tasks::TaskSettings;
 use std::fs;
 use std::path::Path;
@@ -79,15 +79,20 @@ const TRAIN: Place = Place { split: "train", group: 0, owners: &[] };
 
 #[test]
 fn how_numbers_are_held_in_memory_changes_nothing() {
-    let print = |x: &Tensor| {
+    let of = |x: &Tensor, kind: InputKind| {
         let mut digest = Digest::new(12);
         let group = Group { inputs: vec![("x".into(), x.shallow_clone())], tasks: vec![], targets: vec![] };
-        digest.inputs(TRAIN, &group);
+        let inputs = [("x".to_string(), InputRule::new(kind))].into();
+        digest.inputs(TRAIN, &group, &Preparation { precision: Kind::Float, inputs });
         digest.finish().0
     };
+    let print = |x: &Tensor| of(x, InputKind::Image);
     let bytes = Tensor::from_slice(&[0u8, 51, 102, 255, 7, 9, 200, 1, 2, 3, 4, 5]).view([2, 1, 2, 3]);
     let expanded = bytes.to_kind(Kind::Float) / 255.0;
     assert_eq!(print(&bytes), print(&expanded));
+    for kind in [InputKind::Ids, InputKind::Numbers] {
+        assert_eq!(of(&bytes, kind), of(&bytes.to_kind(Kind::Float), kind), "bytes that are no image are numbers");
+    }
     assert_eq!(print(&expanded), print(&expanded.to_kind(Kind::Double)));
     assert_ne!(print(&expanded).inputs, print(&(&expanded + 1e-6)).inputs);
     assert_ne!(print(&expanded).inputs, print(&expanded.view([2, 6])).inputs, "another shape");
@@ -100,7 +105,7 @@ fn a_sample_is_compared_with_a_sample() {
         let x = Tensor::arange(2000, (Kind::Float, tch::Device::Cpu)).view([1000, 2]);
         let _ = x.get(change).fill_(-1.0);
         let group = Group { inputs: vec![("x".into(), x)], tasks: vec![], targets: vec![] };
-        digest.inputs(TRAIN, &group);
+        digest.inputs(TRAIN, &group, &Preparation::new(Kind::Float));
         digest.finish().0
     };
     let (content, sampled) = (print(2000, 0), print(MOST_CELLS + 1, 0));

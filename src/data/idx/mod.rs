@@ -8,7 +8,7 @@ pub(super) use read::{family, idx, images};
 
 use super::held_out::{HeldOut, hold_out};
 use super::labels::{Labels, check_labelled};
-use super::{Augmentation, Data, Dataset, Features, Group, Raw, Request, Source};
+use super::{Augmentation, Data, Dataset, Group, Raw, Request, Source};
 use crate::error::{BadSetting, Mistake, nearest};
 use crate::tasks::{Form, Target};
 use anyhow::Result;
@@ -90,8 +90,7 @@ impl Source for Idx {
             alike(&train, group)?;
         }
         let images = &train.inputs[0].1;
-        let pixels = request.pixels(self.standardize, images);
-        let features = Features { columns: vec![], pixels: Some(pixels) };
+        let features = request.images(self.standardize, images)?;
         let standardizations = request.tasks.iter().map(|_| None).collect();
         Ok(Raw { train: vec![train], validation, test, features, standardizations, augmentation, own_inputs: false }
             .finish(request))

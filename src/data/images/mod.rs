@@ -10,9 +10,7 @@ use super::csv::fit::{self, Loaded};
 use super::csv::split::{Plan, SPLITS};
 use super::csv::table::{Opened, Role, Wanted};
 use super::labels::{Labels, check_labelled};
-use super::{
-    Augmentation, Csv, Data, Dataset, Features, Files, Fractions, Group, Missing, Raw, Request, Source, UnseenPolicy,
-};
+use super::{Augmentation, Csv, Data, Dataset, Files, Fractions, Group, Missing, Raw, Request, Source, UnseenPolicy};
 use crate::error::{BadSetting, Mistake};
 use crate::tasks::{Standardization, Target, Task};
 use anyhow::Result;
@@ -139,9 +137,8 @@ impl Source for Images {
                 check_labelled(&request.tasks[task], target, "data.train")?;
             }
         }
-        let pixels = request.pixels(self.standardize, &train[0].inputs[0].1);
+        let features = request.images(self.standardize, &train[0].inputs[0].1)?;
         let (validation, test) = (build(1)?, build(2)?);
-        let features = Features { columns: vec![], pixels: Some(pixels) };
         Ok(Raw { train, validation, test, features, standardizations, augmentation, own_inputs: plan.own }
             .finish(request))
     }

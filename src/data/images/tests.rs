@@ -87,7 +87,8 @@ fn a_table_is_cut_by_fractions() {
     let text = "table: rows.csv, fractions: {train: 0.6, validation: 0.4}, standardize: true";
     let data = load(text, ROWS, &[SMILE]).expect("loads");
     assert_eq!((data.train[0].rows(), data.validation.expect("a split")[0].rows()), (3, 2));
-    assert!(data.features.pixels.expect("images").mean[2] > 0.05);
+    let rule = data.features.inputs.expect("an image").remove("x").expect("the image");
+    assert!(rule.scaling.expect("standardized").mean[2] > 0.05);
 }
 
 #[test]

@@ -227,7 +227,7 @@ fn a_models_statistics_take_the_place_of_the_datas() {
     let of = |request: &Request| Synthetic { features: 2, ..small() }.load(request);
     let own = of(&request(&tasks, 1, Kind::Double)).unwrap();
     let column = |name: &str| Column::Numeric { name: name.into(), mean: 1.0, scale: 2.0, missing: None };
-    let features = Features { columns: vec![column("x0"), column("x1")], pixels: None };
+    let features = Features { columns: vec![column("x0"), column("x1")], ..Features::default() };
     let standardizations = [Some(Standardization { mean: vec![3.0], scale: vec![0.5] })];
     let known = |features: &Features| Fitted {
         features: features.clone(),
@@ -243,7 +243,7 @@ fn a_models_statistics_take_the_place_of_the_datas() {
     let distance = (&data.train[0].targets[0].values - (raw - 3.0) / 0.5).abs().max().double_value(&[]);
     assert!(distance < 1e-12);
 
-    let other = Features { columns: vec![column("age")], pixels: None };
+    let other = Features { columns: vec![column("age")], ..Features::default() };
     let other = known(&other);
     let error = of(&Request { fitted: Some(&other), ..request(&tasks, 1, Kind::Double) }).unwrap_err().to_string();
     assert!(error.contains("the model reads age; the data has x0, x1"), "{error}");

@@ -74,4 +74,8 @@ impl Backbone for Conv {
         }
         Ok(chain)
     }
+
+    fn reads_images(&self) -> bool {
+        true
+    }
 }

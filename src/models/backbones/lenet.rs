@@ -60,4 +60,8 @@ impl Backbone for LeNet {
         ]);
         Ok(chain)
     }
+
+    fn reads_images(&self) -> bool {
+        true
+    }
 }

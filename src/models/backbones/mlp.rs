@@ -74,6 +74,10 @@ impl Backbone for Mlp {
         }
         Ok(chain)
     }
+
+    fn flattens(&self) -> bool {
+        true
+    }
 }
 
 impl Mlp {

@@ -58,6 +58,16 @@ pub trait Backbone {
         false
     }
 
+    /// Whether a row of its input is an image, as for convolutions.
+    fn reads_images(&self) -> bool {
+        false
+    }
+
+    /// Whether a row of any shape is one list of numbers to it.
+    fn flattens(&self) -> bool {
+        false
+    }
+
     /// How many ids there are, where every input is one: whole numbers from 0 up to, not including, it.
     fn vocabulary(&self) -> Option<u64> {
         None

@@ -55,6 +55,10 @@ macro_rules! residual_networks {
                     plan.build(builder, input)
                 }
 
+                fn reads_images(&self) -> bool {
+                    true
+                }
+
                 fn absolute(&self, folder: &Path) -> Option<BackboneKind> {
                     let weights = self.weights.as_ref()?;
                     Some(BackboneKind::$name(Self { weights: Some(whole(folder, weights)), ..self.clone() }))

@@ -67,6 +67,10 @@ impl Backbone for UNet {
         let block = Block { class: "UNet", flow, output: value };
         Ok(Chain { stages: vec![vec![("unet".into(), Box::new(block))]] })
     }
+
+    fn reads_images(&self) -> bool {
+        true
+    }
 }
 
 /// Two convolutions `name.0` and `name.3`, each with its normalization and activation.

@@ -411,7 +411,7 @@ fn a_fitted_model_brings_its_own_statistics() {
             numeric("x", 1.0, 2.0),
             Column::Categorical { name: "c".into(), levels: vec!["red".into()], indices: false },
         ],
-        pixels: None,
+        ..Features::default()
     };
     let standardizations = [Some(Standardization { mean: vec![8.0], scale: vec![4.0] })];
     let tasks = [task("y", Form::Real(1))];
@@ -431,7 +431,7 @@ fn predictions_read_inputs_alone() {
     let levels = vec!["blue".into(), "red".into()];
     let features = Features {
         columns: vec![Column::Categorical { name: "a".into(), levels, indices: false }, column],
-        pixels: None,
+        ..Features::default()
     };
     let (matrix, names) = read_inputs(&folder.path().join("a.csv"), Some(&features), Kind::Float).unwrap();
     assert_eq!(
@@ -443,7 +443,7 @@ fn predictions_read_inputs_alone() {
     assert_eq!((numbers(&matrix), names), (vec![4., 1., 5., 2.], vec!["b".to_string(), "a".to_string()]));
     let lacking = read_inputs(
         &folder.path().join("raw.csv"),
-        Some(&Features { columns: vec![numeric("bb", 0., 1.)], pixels: None }),
+        Some(&Features { columns: vec![numeric("bb", 0., 1.)], ..Features::default() }),
         Kind::Float,
     );
     assert_eq!(
