@@ -1,5 +1,5 @@
-//! Arrays of every type of number, of every kind of input, by every backbone: the same digits, or a refusal that says what to
-//! write.
+//! Arrays of every type of number, of every kind of input, by every backbone: the same digits, or a
+//! refusal that says what to write.
 
 mod common;
 
@@ -84,8 +84,8 @@ fn measured(run: &Path) -> Vec<String> {
     metrics(run).iter().filter(of_task).map(value).collect()
 }
 
-/// Trains on `x` in each of `types`: the digits of float32, where bytes of an image are those of `x / 255`, or a refusal that
-/// says what to write. Gives the types that trained.
+/// Trains on `x` in each of `types`: the digits of float32, where bytes of an image are those of
+/// `x / 255`, or a refusal that says what to write. Gives the types that trained.
 fn equal_or_refused(folder: &Path, (yaml, is_image): (&str, bool), x: &Tensor, types: &[Kind]) -> Vec<Kind> {
     let of = |x: &Tensor| {
         save(&folder.join("x.safetensors"), x);
@@ -139,7 +139,7 @@ fn try_backbone(name: &str, backbone: &str, shape: &[i64], few: bool) {
         let integers = [Kind::Uint8, Kind::Int8, Kind::Int16, Kind::Int, Kind::Int64];
         let trains = |stored: &&Kind| match kind {
             "ids" => reads_ids,
-            "image" => !reads_ids && !(reads_vectors && shape.len() > 1),
+            "image" => !(reads_ids || reads_vectors && shape.len() > 1),
             "numbers" => !reads_images || shape.len() == 3,
             _ if name == "torchscript" => !integers.contains(stored),
             _ => name != "mlp" || shape.len() == 1 || **stored != Kind::Uint8,
@@ -226,7 +226,8 @@ fn a_model_keeps_what_its_inputs_are() {
     assert!(said.contains("image to the model"), "{said}");
 }
 
-/// Takes from a run's files what version 0.1 did not write: `whole` all of the model's facts, else what its inputs are.
+/// Takes from a run's files what version 0.1 did not write: `whole` all of the model's facts, else
+/// what its inputs are.
 fn age(run: &Path, whole: bool) {
     let config = fs::read_to_string(run.join("config.yaml")).expect("config.yaml");
     let kept = config.lines().filter(|line| !line.starts_with("polytask: ") && line.trim() != "kind: by_dtype");

@@ -20,9 +20,10 @@ use tch::Tensor;
 
 /// Builds everything an experiment names and makes the first step, without moving the model.
 ///
-/// Prints the rows of each split, the data's fingerprint, what the inputs are, column by column, the model's parameters with the tasks that each one serves, a drawing
-/// of what each part reads and whom it serves, the losses of the first step, forward and back, and what the method reads and
-/// costs: backward passes and the memory of the Jacobian. Nothing is written.
+/// Prints the rows of each split, the data's fingerprint, what the inputs are, column by column,
+/// the model's parameters with the tasks that each one serves, a drawing of what each part reads
+/// and whom it serves, the losses of the first step, forward and back, and what the method reads
+/// and costs: backward passes and the memory of the Jacobian. Nothing is written.
 #[derive(Debug, Args)]
 pub struct Check {
     /// The experiment's YAML file

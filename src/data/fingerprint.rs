@@ -203,7 +203,8 @@ impl Digest {
         self.all_rows.then(|| self.groups.entry((place.split, place.group)).or_insert_with(new))
     }
 
-    /// Takes in a group's inputs; bytes count as the numbers that `preparation` makes of them, before these are standardized.
+    /// Takes in a group's inputs; bytes count as the numbers that `preparation` makes of them,
+    /// before these are standardized.
     pub fn inputs(&mut self, place: Place, group: &Group, preparation: &Preparation) {
         for (name, input) in &group.inputs {
             let divides = preparation.rule(name).kind.divides(input.kind());

@@ -11,7 +11,8 @@ use tch::{Kind, Tensor};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InputKind {
-    /// An image: uint8 as `x / 255`, numbers of other types as they are; rows `[H, W]` get a channel.
+    /// An image: uint8 as `x / 255`, numbers of other types as they are; rows `[H, W]` get a
+    /// channel.
     Image,
     /// Ids, such as tokens or categories: whole numbers, as int64.
     Ids,
@@ -22,7 +23,8 @@ pub enum InputKind {
 }
 
 impl InputKind {
-    /// What it is for numbers that are stored in the type `stored`: never [`ByDtype`](Self::ByDtype).
+    /// What it is for numbers that are stored in the type `stored`: never
+    /// [`ByDtype`](Self::ByDtype).
     #[must_use]
     pub fn of(self, stored: Kind) -> Self {
         match (self, stored) {
@@ -139,7 +141,8 @@ fn join(sizes: &[i64]) -> String {
     sizes.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether these are bytes of a shape that images often have: `[N, H, W]`, or `[N, C, H, W]` of 1, 3 or 4 channels.
+/// Whether these are bytes of a shape that images often have: `[N, H, W]`, or `[N, C, H, W]` of 1,
+/// 3 or 4 channels.
 fn may_be_image(x: &Tensor) -> bool {
     let channels = if x.dim() == 4 { x.size()[1] } else { 1 };
     x.kind() == Kind::Uint8 && [3, 4].contains(&x.dim()) && [1, 3, 4].contains(&channels)

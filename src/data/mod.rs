@@ -250,23 +250,25 @@ impl Dataset {
     }
 }
 
-/// How the columns of a file become the model's input, column by column, or how arrays and images become numbers. Travels
-/// inside `model.pt`.
+/// How the columns of a file become the model's input, column by column, or how arrays and images
+/// become numbers. Travels inside `model.pt`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Features {
     /// In the order in which they fill the input's columns.
     pub columns: Vec<Column>,
-    /// How inputs that have no columns are read, by name. `None` in models of tables, and in models that an earlier version
-    /// wrote: every uint8 input of theirs is an image, `x / 255`.
+    /// How inputs that have no columns are read, by name. `None` in models of tables, and in models
+    /// that an earlier version wrote: every uint8 input of theirs is an image, `x / 255`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<InputRules>,
-    /// How every uint8 input is scaled in models that an earlier version wrote; `inputs` took its place.
+    /// How every uint8 input is scaled in models that an earlier version wrote; `inputs` took its
+    /// place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixels: Option<Scaling>,
 }
 
 impl Features {
-    /// How a model that was trained with these reads its input `x` `[N, …]` called `name`; `None` where it knows no such input.
+    /// How a model that was trained with these reads its input `x` `[N, …]` called `name`; `None`
+    /// where it knows no such input.
     fn rule(&self, name: &str, x: &Tensor) -> Option<InputRule> {
         match &self.inputs {
             Some(inputs) => inputs.get(name).cloned(),
@@ -429,8 +431,8 @@ impl<'a> Request<'a> {
         Ok(all.into_iter().zip(fit()?).map(|(known, own)| known.unwrap_or(own)).collect())
     }
 
-    /// How the training images `[N, C, …]` (uint8), called `x`, become numbers: as the model's did, at mean 0 and deviation 1,
-    /// or 0 to 1.
+    /// How the training images `[N, C, …]` (uint8), called `x`, become numbers: as the model's did,
+    /// at mean 0 and deviation 1, or 0 to 1.
     fn images(&self, standardize: bool, images: &Tensor) -> Result<Features, BadSetting> {
         let known = self.fitted.and_then(|fitted| fitted.features.rule("x", images));
         if let Some(scaling) = known.iter().filter_map(|rule| rule.scaling.as_ref()).find(|it| !it.fits(images)) {

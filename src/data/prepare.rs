@@ -6,8 +6,9 @@ use tch::{Kind, Tensor};
 
 /// How stored rows become those that a model reads. Rows that are so already pass as they are, without a copy.
 ///
-/// Inputs: uint8 images become `x / 255`, ids int64, all else the run's precision; then what is standardized is scaled. Labels:
-/// whole numbers (classes, in kinds as narrow as they fit) become int64, real ones and bools the run's precision; weights too.
+/// Inputs: uint8 images become `x / 255`, ids int64, all else the run's precision; then what is
+/// standardized is scaled. Labels: whole numbers (classes, in kinds as narrow as they fit) become
+/// int64, real ones and bools the run's precision; weights too.
 #[derive(Debug, Clone)]
 pub struct Preparation {
     /// The run's, `Float` or `Double`.
@@ -56,7 +57,8 @@ impl Preparation {
         if self.changes(&group) { self.normalized(self.widened(&group), &group) } else { group }
     }
 
-    /// The rows as they are read, changed at random on the way; `draws` gives the draw of the i-th row.
+    /// The rows as they are read, changed at random on the way; `draws` gives the draw of the i-th
+    /// row.
     pub fn augment(
         &self,
         group: &Group,

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-/// How the channels of an image, or the columns of a table, are scaled: `(x - mean) / std`. Travels inside `model.pt`.
+/// How the channels of an image, or the columns of a table, are scaled: `(x - mean) / std`. Travels
+/// inside `model.pt`.
 ///
 /// The numbers of uint8 images are `x / 255` here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,8 +17,8 @@ pub struct Scaling {
 }
 
 impl Scaling {
-    /// Mean and standard deviation of each channel over uint8 images `[N, C, …]`, in units of 255; a channel of one value
-    /// has the deviation 1.
+    /// Mean and standard deviation of each channel over uint8 images `[N, C, …]`, in units of 255;
+    /// a channel of one value has the deviation 1.
     pub fn of_bytes(images: &Tensor) -> Self {
         /// So many images at once are counted: a copy in int64 of all would not fit.
         const PIECE: i64 = 1024;
@@ -40,8 +41,8 @@ impl Scaling {
         })
     }
 
-    /// Mean and standard deviation of each channel or column over numbers `[N, C, …]` of any kind, in double precision; one
-    /// that is constant has the deviation 1.
+    /// Mean and standard deviation of each channel or column over numbers `[N, C, …]` of any kind,
+    /// in double precision; one that is constant has the deviation 1.
     pub fn of_numbers(numbers: &Tensor) -> Self {
         Self::by_channel(numbers, |channel| {
             let x = numbers.select(1, channel).to_kind(Kind::Double);

@@ -294,7 +294,8 @@ impl Experiment {
             .remedy("name one input in `data`, or a module of several by `model: {torchscript: FILE}`"))
     }
 
-    /// A backbone that reads ids is given ids, and no other is; one that reads vectors is given no maps.
+    /// A backbone that reads ids is given ids, and no other is; one that reads vectors is given no
+    /// maps.
     fn check_kind(&self, dataset: &Dataset) -> Result<(), BadSetting> {
         let (Some(backbone), Some(rules)) = (&self.model.backbone, &dataset.features.inputs) else { return Ok(()) };
         let name = &dataset.train[0].inputs[0].0;

@@ -19,7 +19,8 @@ struct ChangedDefault {
     since: &'static str,
     /// The path of the section that has the setting, such as `data`.
     section: &'static str,
-    /// The choice that has the setting, `name` in its section; `None` where the section is no choice.
+    /// The choice that has the setting, `name` in its section; `None` where the section is no
+    /// choice.
     choice: Option<&'static str>,
     /// The setting's key in its section.
     key: &'static str,
@@ -121,8 +122,8 @@ fn old_defaults(stored: &Value, version: &str, changed: &[ChangedDefault]) -> Re
     older.filter_map(|changed| changed.missing(stored)).collect()
 }
 
-/// The experiment as the run in `folder` was started with it: a default that has changed since is the old one, where that run
-/// has it and the experiment does not say otherwise.
+/// The experiment as the run in `folder` was started with it: a default that has changed since is
+/// the old one, where that run has it and the experiment does not say otherwise.
 ///
 /// # Errors
 /// As [`Config::settings`].
@@ -130,15 +131,18 @@ pub fn with_defaults_of_run(experiment: &Experiment, folder: &Path) -> anyhow::R
     let Some(config) = Config::read(folder)? else { return Ok(experiment.clone()) };
     let stored = config.settings()?;
     let mut own = value(experiment)?;
-    for changed in CHANGED_DEFAULTS {
-        let then = changed.section(&stored).and_then(|section| section.get(changed.key)).and_then(Value::as_str);
-        if let Some(old) = changed.missing(&own).filter(|_| then == Some(changed.before)) {
-            old?.apply(&mut own)?;
-        }
+    let is_old = |changed: &&ChangedDefault| {
+        let then = changed.section(&stored).and_then(|section| section.get(changed.key));
+        then.and_then(Value::as_str) == Some(changed.before)
+    };
+    let old: Vec<Override> =
+        CHANGED_DEFAULTS.iter().filter(is_old).filter_map(|changed| changed.missing(&own)).collect::<Result<_, _>>()?;
+    if old.is_empty() {
+        return Ok(experiment.clone());
     }
-    let polytask = experiment.polytask.clone();
+    old.iter().try_for_each(|old| old.apply(&mut own))?;
     let kept: Experiment = registry::settings(own.as_mapping().cloned().unwrap_or_default())?;
-    Ok(Experiment { polytask, ..kept })
+    Ok(Experiment { polytask: experiment.polytask.clone(), ..kept })
 }
 
 fn numbers(version: &str) -> Vec<u64> {

@@ -30,8 +30,8 @@ pub enum Known {
 }
 
 impl MapLayout {
-    /// The layout of the array `size` `[N, …]` called `name`; `None` where it is not of maps `[N, _, _, _]`. Labels have
-    /// `columns` channels.
+    /// The layout of the array `size` `[N, …]` called `name`; `None` where it is not of maps
+    /// `[N, _, _, _]`. Labels have `columns` channels.
     pub(super) fn new(
         name: &str,
         size: &[i64],
@@ -103,10 +103,11 @@ impl MapLayout {
 const FEW: i64 = 4;
 
 fn words([first, middle, last]: [i64; 3], channels: Channels) -> String {
-    match channels {
-        Channels::First => format!("maps of {middle} by {last} with {first} channels"),
-        Channels::Last => format!("maps of {first} by {middle} with {last} channels"),
-    }
+    let (height, width, channels) = match channels {
+        Channels::First => (middle, last, first),
+        Channels::Last => (first, middle, last),
+    };
+    format!("maps of {height} by {width} with {channels} channel{}", if channels == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -38,11 +38,12 @@ use tch::{Kind, Tensor};
 /// `{inputs: nyuv2/train/image, labels: {segmentation: nyuv2/train/label, depth: nyuv2/train/depth}}`. Files of one number
 /// belong together, so all folders hold the same numbers.
 ///
-/// Inputs are numbers of any type, `[N, …]`. What they are, `kind` says, or what reads them tells: convolutions read images
-/// `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`, which are `x / 255` where they are uint8; a backbone with a `vocabulary`
-/// reads ids; all else is numbers as they are. Integers reach a TorchScript module as int64. `model.pt` keeps what its inputs
-/// are. Labels: classes `[N]` or of pixels `[N, H, W]`; binary and real ones `[N]`, `[N, columns]`, or of pixels with one
-/// channel per column. Relative paths start at the folder of the YAML.
+/// Inputs are numbers of any type, `[N, …]`. What they are, `kind` says, or what reads them tells:
+/// convolutions read images `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`, which are `x / 255`
+/// where they are uint8; a backbone with a `vocabulary` reads ids; all else is numbers as they are.
+/// Integers reach a TorchScript module as int64. `model.pt` keeps what its inputs are. Labels:
+/// classes `[N]` or of pixels `[N, H, W]`; binary and real ones `[N]`, `[N, columns]`, or of pixels
+/// with one channel per column. Relative paths start at the folder of the YAML.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Arrays {
@@ -61,18 +62,20 @@ pub struct Arrays {
     /// none where all of them hold it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ignore: BTreeMap<String, f64>,
-    /// What inputs are: `image` (uint8 as `x / 255`, other types as they are), `ids` (whole numbers) or `numbers` (as they
-    /// are), for all or by name, `{photo: image, table: numbers}`. Default: what reads them tells. `by_dtype` is the rule of
-    /// version 0.1: every uint8 input is an image.
+    /// What inputs are: `image` (uint8 as `x / 255`, other types as they are), `ids` (whole
+    /// numbers) or `numbers` (as they are), for all or by name, `{photo: image, table: numbers}`.
+    /// Default: what reads them tells. `by_dtype` is the rule of version 0.1: every uint8 input is
+    /// an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<PerName<InputKind>>,
-    /// Where inputs and labels of pixels keep their channels, `first` or `last`: for all, or by the names of inputs and tasks,
-    /// `{x: last, depth: first}`. Default: labels by the number of their columns; else `last` where the last dimension is 4 or
-    /// less and the second is not. `check` prints what is guessed.
+    /// Where inputs and labels of pixels keep their channels, `first` or `last`: for all, or by the
+    /// names of inputs and tasks, `{x: last, depth: first}`. Default: labels by the number of their
+    /// columns; else `last` where the last dimension is 4 or less and the second is not. `check`
+    /// prints what is guessed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<PerName<Channels>>,
-    /// Bring every channel of every image to mean 0 and standard deviation 1 over the training rows (`true`), or every channel
-    /// or column of the inputs that are named, `[photo, table]`.
+    /// Bring every channel of every image to mean 0 and standard deviation 1 over the training rows
+    /// (`true`), or every channel or column of the inputs that are named, `[photo, table]`.
     #[serde(default)]
     pub standardize: Standardize,
     /// Change training images at random.
@@ -231,7 +234,8 @@ impl Arrays {
         }
     }
 
-    /// The rows as they are stored, channels first, labels in their own unit; `key` is the section's path.
+    /// The rows as they are stored, channels first, labels in their own unit; `key` is the
+    /// section's path.
     fn read(&self, files: &ArrayRows, key: &str, request: &Request, layouts: &mut Vec<MapLayout>) -> Result<Group> {
         let mut rows = SameRows::default();
         let mut layout = |name: &str, size: &[i64], columns: Option<i64>| {
@@ -271,7 +275,8 @@ impl Arrays {
         Ok(Group { inputs, tasks: (0..request.tasks.len()).collect(), targets })
     }
 
-    /// How each input is read: as the model reads it that was trained before, as the settings say, or as what reads it tells.
+    /// How each input is read: as the model reads it that was trained before, as the settings say,
+    /// or as what reads it tells.
     fn rules(&self, group: &Group, request: &Request) -> Result<InputRules, BadSetting> {
         let mut rules = InputRules::new();
         for (at, (name, x)) in group.inputs.iter().enumerate() {
@@ -299,7 +304,8 @@ impl Arrays {
         Ok(rules)
     }
 
-    /// The rows in the shapes in which they are read: an image of one channel has that channel, and labels of pixels fit it.
+    /// The rows in the shapes in which they are read: an image of one channel has that channel, and
+    /// labels of pixels fit it.
     fn shaped(&self, group: Group, files: &ArrayRows, rules: &InputRules, request: &Request) -> Result<Group> {
         let inputs = group.inputs.into_iter().map(|(name, x)| {
             let is_image = rules.get(&name).is_some_and(|rule| rule.kind == InputKind::Image);
@@ -317,7 +323,8 @@ impl Arrays {
         Ok(group)
     }
 
-    /// Fits the scaling of what is to be standardized to the training rows, where no model brings its own.
+    /// Fits the scaling of what is to be standardized to the training rows, where no model brings
+    /// its own.
     fn standardize(&self, rules: &mut InputRules, train: &Group, request: &Request) -> Result<(), BadSetting> {
         let bad = |what: String| BadSetting::new("data.standardize", what);
         let mut images = 0;
@@ -357,7 +364,8 @@ impl Arrays {
     }
 }
 
-/// An input as it is stored, channels first: real numbers in the run's precision, all else in its own type.
+/// An input as it is stored, channels first: real numbers in the run's precision, all else in its
+/// own type.
 fn input(array: &Array, precision: Kind, mut layout: impl FnMut(&[i64]) -> Option<MapLayout>) -> Result<Tensor> {
     let pieces = array.pieces(|piece, start| {
         let piece = arranged(piece, &mut layout);

@@ -124,8 +124,11 @@ pub(super) fn map(path: &Path, place: &str, image: (u32, u32), size: [u32; 2], f
         let map =
             npy(&files::read(path).map_err(|error| error.context(place.to_string()))?, &path.display().to_string())?;
         let shape = map.size();
+        let size = [i64::from(image.0), i64::from(image.1)];
         match shape.as_slice() {
-            [_, _, channels] if *channels <= 4 && shape[0] > 4 => map.permute([2, 0, 1]),
+            // Where the channels are, the image's size tells; of maps with as many channels as
+            // pixels a side, they are first.
+            [height, width, _] if [*height, *width] == size && shape[1..] != size => map.permute([2, 0, 1]),
             [_, _] | [_, _, _] => map,
             _ => {
                 let what = format!("{} has shape {shape:?}, expected [H, W] or [C, H, W]", path.display());

@@ -134,3 +134,20 @@ fn what_does_not_fit_is_named_with_its_file_and_row() {
     let map = load("train: rows.csv", "file,mask\n1.png,small.png\n", &[MASK]).expect_err("too small").to_string();
     assert!(map.contains("small.png has 4 x 4 pixels, its image 8 x 12"), "{map}");
 }
+
+#[test]
+fn the_images_size_tells_where_a_map_keeps_its_channels() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let task = "{name: depth, channels: 6, loss: {name: mse}}";
+    let map = Tensor::arange(6 * 8 * 12, (Kind::Float, tch::Device::Cpu)).view([6, 8, 12]);
+    let read = |name: &str, map: Tensor| {
+        let path = folder.path().join(name);
+        map.contiguous().write_npy(&path).expect("written");
+        let table = format!("file,depth\n1.png,{}\n", path.display());
+        let data = load("train: rows.csv", &table, &[task]).expect("loads");
+        Vec::<f64>::try_from(data.train[0].targets[0].values.to_kind(Kind::Double).view([-1])).expect("numbers")
+    };
+    let first = read("first.npy", map.shallow_clone());
+    assert_eq!((first.len(), first[100]), (576, 100.0));
+    assert_eq!(read("last.npy", map.permute([1, 2, 0])), first);
+}
