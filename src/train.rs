@@ -1,9 +1,10 @@
 //! One run, from the YAML to its summary.
 
-use crate::data::Likeness;
+mod resume;
+
 use crate::environment::{self, Environment};
-use crate::error::{BadSetting, Mistake, note};
-use crate::experiment::{self, Assembly, Beginning, Experiment, Loaded};
+use crate::error::{BadSetting, note};
+use crate::experiment::{self, Assembly, Experiment, Loaded};
 use crate::files;
 use crate::metadata::{self, Budget, Metadata, ModelFacts};
 use crate::models::{Model, Node};
@@ -12,12 +13,11 @@ use crate::registry;
 use crate::run::{self, Run};
 use crate::summary;
 use crate::tasks::Task;
-use crate::tensor_file::{self, TensorFile};
 use crate::trainer::{Outcome, Parts, TrainSettings, Trainer, total_steps};
 use crate::yaml::{self, Override};
-use anyhow::{Context, Result};
+use anyhow::Result;
+use resume::{Records, Resumed, beginning, check_rows, is_free, open};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -148,19 +148,6 @@ pub fn run(
     session.train(assembly, interrupt, watcher)
 }
 
-/// Where the run in a folder goes on. A run that was stopped before its first checkpoint starts anew.
-fn beginning(folder: &Path, resume: bool) -> Result<Beginning> {
-    let last = run::checkpoint(folder, "last");
-    if !resume || !last.exists() {
-        return Ok(Beginning::New);
-    }
-    // What is damaged is told when the whole of it is read.
-    let facts = tensor_file::facts(&last).ok().flatten();
-    let place = last.display().to_string();
-    let model = facts.map(|facts| experiment::of_checkpoint(&facts, &place)).transpose()?;
-    Ok(Beginning::Checkpoint(model.flatten()))
-}
-
 /// Where an experiment comes from and where its run goes.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -193,13 +180,6 @@ impl Place {
     }
 }
 
-/// Limits, which may change on `--resume` as [`experiment::NEUTRAL`] settings may: they do not make another run of it.
-const LIMITS: [&str; 4] = ["train.epochs", "train.steps", "train.time", "stop"];
-
-fn is_free(path: &str) -> bool {
-    experiment::is_among(path, &LIMITS) || experiment::is_among(path, &experiment::NEUTRAL)
-}
-
 /// The overrides that make this run another than the YAML's own, as a part of a folder's name.
 fn variant(overrides: &[Override]) -> Option<String> {
     let named = ["seed", "name", "method.name"];
@@ -225,88 +205,6 @@ fn settings(change: &Override) -> Vec<String> {
         }
     };
     section.iter().filter_map(setting).collect()
-}
-
-/// What a resumed run has left.
-struct Resumed {
-    /// Its limits until now.
-    train: TrainSettings,
-    /// Where it goes on; `None`: it was stopped before its first checkpoint, and starts anew.
-    checkpoint: Option<TensorFile>,
-}
-
-/// Takes the run's folder; with `resume` also what is left there, which stays as it is.
-fn open(place: &Place, resolved: &Experiment, resume: bool) -> Result<(Run, Option<Resumed>)> {
-    if !resume {
-        let run = Run::create(&place.folder)?;
-        run.write("config.yaml", &yaml::to_yaml(resolved)?)?;
-        return Ok((run, None));
-    }
-    let run = Run::reopen(&place.folder)?;
-    let config = experiment::Config::read(run.folder())?;
-    let stored = config.with_context(|| run.path("config.yaml").display().to_string())?.settings()?;
-    refuse_other_settings(&run, &stored, resolved)?;
-    let path = run.path("config.yaml");
-    let train = serde_yaml::from_value(stored["train"].clone()).with_context(|| path.display().to_string())?;
-    let checkpoint = run.last()?;
-    let definitions = checkpoint.as_ref().and_then(|it| it.facts.as_ref()?.get("definitions"));
-    experiment::check_definitions(resolved, definitions, run.folder())?;
-    Ok((run, Some(Resumed { train, checkpoint })))
-}
-
-/// A run goes on with the rows that it was started with.
-fn check_rows(checkpoint: &mut TensorFile, facts: &ModelFacts, loaded: &Loaded, run: &Run) -> Result<()> {
-    let place = run.folder().display().to_string();
-    let stored = match &checkpoint.facts {
-        Some(facts) => experiment::of_checkpoint(facts, &place)?.and_then(|stored| stored.data),
-        None => None,
-    };
-    let likeness = stored.zip(facts.data.as_ref()).map(|(a, b)| a.fingerprint.likeness(&b.fingerprint));
-    // Version 0.1 kept a number of its own among what the trainer remembers.
-    let first = checkpoint.tensors.iter().position(|(name, _)| name == FIRST_FINGERPRINT);
-    let first = first.map(|at| checkpoint.tensors.remove(at).1.int64_value(&[0]));
-    let same = match (likeness, first.zip(loaded.dataset())) {
-        (Some(likeness), _) => likeness != Likeness::Other,
-        (None, Some((first, dataset))) => first == dataset.first_fingerprint(),
-        (None, None) => true,
-    };
-    if likeness == Some(Likeness::Unknown) {
-        note("note: the checkpoint's fingerprint is of another version: whether the rows are the same cannot be told");
-    }
-    if same {
-        return Ok(());
-    }
-    Err(Mistake::new("data", "the rows are not those that the run was started with")
-        .remedy("bring the files back as they were, or start another run with --out")
-        .into())
-}
-
-/// Where a checkpoint of version 0.1 keeps the fingerprint of its rows.
-const FIRST_FINGERPRINT: &str = "data.fingerprint";
-
-/// A run goes on with the settings that it was started with, but for those that [are free](is_free).
-fn refuse_other_settings(run: &Run, stored: &serde_yaml::Value, resolved: &Experiment) -> Result<()> {
-    let path = run.path("config.yaml");
-    let changes = yaml::difference(stored, &experiment::value(resolved)?);
-    // Whether a data file that was moved holds the same rows is seen once it is read.
-    let may_change = |change: &(String, String, String)| {
-        is_free(&change.0) || change.0 == "name" || experiment::is_place_of_data(change)
-    };
-    let (free, fixed): (Vec<_>, Vec<_>) = changes.into_iter().partition(may_change);
-    let moves_digits = |path: &str| ["device", "threads", "engine", "instructions"].contains(&path);
-    for (path, old, new) in free.iter().filter(|(path, ..)| moves_digits(path)) {
-        note(format!("note: {path} was {old}, is {new}: the last digits may differ from those of an undisturbed run"));
-    }
-    if fixed.is_empty() {
-        return Ok(());
-    }
-    let fixed: Vec<String> = fixed.into_iter().map(|(path, old, new)| format!("{path} was {old}, is {new}")).collect();
-    Err(Mistake::new(path.display(), format!("the run was started with other settings: {}", fixed.join("; ")))
-        .remedy(format!(
-            "give it the same settings, or start another run with --out; only {} may change",
-            [&LIMITS[..], &experiment::NEUTRAL].concat().join(", ")
-        ))
-        .into())
 }
 
 /// A run that is about to train.
@@ -464,41 +362,10 @@ impl Session<'_> {
     }
 }
 
-/// How far the records of a run reach before this process.
-struct Records {
-    /// Updates made.
-    start_step: i64,
-    /// Bytes of `metrics.jsonl`; `None` for a new run.
-    metrics: Option<u64>,
-    /// Bytes of each event file; `None` where the checkpoint is of version 0.1 and does not know them.
-    events: Option<BTreeMap<String, u64>>,
-}
-
-impl Records {
-    /// Up to a checkpoint. A run that was stopped before its first one starts its records anew.
-    fn until(checkpoint: Option<&TensorFile>, resumed: bool) -> Self {
-        let Some(file) = checkpoint else {
-            return Self { start_step: 0, metrics: resumed.then_some(0), events: Some(BTreeMap::new()) };
-        };
-        let events = file.facts.as_ref().and_then(|facts| facts.get("events"));
-        Self {
-            start_step: number(file, "progress.place"),
-            metrics: Some(number(file, "record.bytes") as u64),
-            events: events.and_then(|events| serde_json::from_value(events.clone()).ok()),
-        }
-    }
-}
-
 /// A learning rate to four digits.
 fn short(rate: f64) -> String {
     let rounded: f64 = format!("{rate:.3e}").parse().unwrap_or(rate);
     format!("{rounded:?}").trim_end_matches(".0").to_string()
-}
-
-/// The first of the whole numbers that a checkpoint holds under `name`.
-fn number(archive: &TensorFile, name: &str) -> i64 {
-    let value = archive.tensors.iter().find(|(n, _)| n == name);
-    value.map_or(0, |(_, tensor)| tensor.int64_value(&[0]))
 }
 
 /// The same keys in every run, so that TensorBoard can compare runs of any method.

@@ -1,8 +1,7 @@
 //! Data sets in memory, and the batches that a step reads.
 
-use crate::error::BadSetting;
 use crate::registry;
-use crate::tasks::{Standardization, Target, Task};
+use crate::tasks::{Standardization, Target};
 use crate::tensor_file;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -25,6 +24,7 @@ mod multi_mnist;
 mod no_rows;
 mod prefetch;
 mod prepare;
+mod request;
 mod scaling;
 mod scenes;
 mod slice;
@@ -44,6 +44,7 @@ pub use loader::*;
 pub use multi_mnist::MultiMnist;
 pub use no_rows::*;
 pub use prepare::Preparation;
+pub use request::{Fitted, Request};
 pub use scaling::Scaling;
 pub use scenes::Scenes;
 pub use slice::Slice;
@@ -358,94 +359,9 @@ impl Column {
     }
 }
 
-/// What a source needs to know to load.
-pub struct Request<'a> {
-    /// The tasks whose labels are wanted.
-    pub tasks: &'a [Task],
-    /// The run's seed.
-    pub seed: u64,
-    /// `Float` or `Double`.
-    pub precision: Kind,
-    /// Relative paths start here: the folder of the YAML.
-    pub folder: &'a Path,
-    /// What a model that was trained before knows of its rows, to be applied instead of what these rows show.
-    pub fitted: Option<&'a Fitted>,
-    /// Draw by this seed instead of the run's or the source's own: that by which a model's rows were drawn.
-    pub draw_seed: Option<u64>,
-    /// Whether categories are wanted as indices, not one-hot.
-    pub indices: bool,
-    /// Whether means and deviations count every row once, whatever it weighs: those of a run of
-    /// Polytask 0.1, which did not store them.
-    pub plain_statistics: bool,
-    /// What reads the inputs.
-    pub reader: Reader,
-}
-
-/// What a model knows of the rows that it was trained on.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Fitted {
-    /// How raw inputs become the model's.
-    pub features: Features,
-    /// Per task how its labels are standardized; `None` for a task that the model does not know: its training labels tell.
-    pub standardizations: Vec<Option<Option<Standardization>>>,
-    /// Whether the columns that the experiment names as inputs must be the model's, no more and no fewer.
-    pub all_inputs: bool,
-}
-
 /// A path of the YAML in `folder`, whole.
 fn absolute(folder: &Path, path: &Path) -> PathBuf {
     std::path::absolute(folder.join(path)).unwrap_or_else(|_| folder.join(path))
-}
-
-impl<'a> Request<'a> {
-    /// A run's own: nothing is known beforehand.
-    pub fn new(tasks: &'a [Task], seed: u64, precision: Kind, folder: &'a Path) -> Self {
-        Self {
-            tasks,
-            seed,
-            precision,
-            folder,
-            fitted: None,
-            draw_seed: None,
-            indices: false,
-            plain_statistics: false,
-            reader: Reader::default(),
-        }
-    }
-
-    /// The seed by which a source draws whose section has, or has not, one of its own.
-    fn draw_seed(&self, own: Option<u64>) -> u64 {
-        self.draw_seed.or(own).unwrap_or(self.seed)
-    }
-
-    /// Per task how its labels are standardized: as the model's, else as `fit` finds.
-    fn standardizations<E>(
-        &self,
-        fit: impl FnOnce() -> Result<Vec<Option<Standardization>>, E>,
-    ) -> Result<Vec<Option<Standardization>>, E> {
-        let known = |task: usize| self.fitted.and_then(|fitted| fitted.standardizations[task].clone());
-        let all: Vec<_> = (0..self.tasks.len()).map(known).collect();
-        if all.iter().all(Option::is_some) {
-            return Ok(all.into_iter().flatten().collect());
-        }
-        Ok(all.into_iter().zip(fit()?).map(|(known, own)| known.unwrap_or(own)).collect())
-    }
-
-    /// How the training images `[N, C, …]` (uint8), called `x`, become numbers: as the model's did,
-    /// at mean 0 and deviation 1, or 0 to 1.
-    fn images(&self, standardize: bool, images: &Tensor) -> Result<Features, BadSetting> {
-        let known = self.fitted.and_then(|fitted| fitted.features.rule("x", images));
-        if let Some(scaling) = known.iter().filter_map(|rule| rule.scaling.as_ref()).find(|it| !it.fits(images)) {
-            let (ours, theirs) = (images.size()[1], scaling.mean.len());
-            let what = format!("images of {ours} channels, and the model standardizes {theirs}");
-            return Err(BadSetting::new("data", what).remedy("give images of as many channels"));
-        }
-        let rule = known.unwrap_or_else(|| InputRule {
-            kind: InputKind::Image,
-            scaling: standardize.then(|| Scaling::of_bytes(images)),
-        });
-        Ok(Features { inputs: Some([("x".to_string(), rule)].into()), ..Features::default() })
-    }
 }
 
 /// A source of data.

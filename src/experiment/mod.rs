@@ -2,6 +2,7 @@
 
 mod assemble;
 mod check;
+mod fits;
 mod initial;
 mod outside;
 mod same;

@@ -4,6 +4,7 @@ mod layout;
 mod per_name;
 mod read;
 mod rows;
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -13,9 +14,7 @@ pub(super) use read::npy;
 
 use super::held_out::{HeldOut, hold_out};
 use super::labels::{Labels, check_labelled, standardization};
-use super::{
-    Augmentation, Data, Dataset, Features, Group, InputKind, InputRule, InputRules, Raw, Request, Scaling, Source,
-};
+use super::{Augmentation, Data, Dataset, Features, Group, InputKind, Raw, Request, Source};
 use crate::error::{BadSetting, Mistake, nearest, note};
 use crate::registry::{at, kind};
 use crate::tasks::{Form, Standardization, Target, Task};
@@ -225,11 +224,11 @@ impl Arrays {
         let inputs: Vec<&str> = inputs.iter().map(|(name, _)| name.as_str()).collect();
         let tasks: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
         let both = [&inputs[..], &tasks[..]].concat();
-        check_names("data.ignore", "task", self.ignore.keys(), &tasks)?;
-        check_names("data.kind", "input", self.kind.iter().flat_map(PerName::names), &inputs)?;
-        check_names("data.channels", "input or task", self.channels.iter().flat_map(PerName::names), &both)?;
+        check_names("data.ignore", "a task", self.ignore.keys(), &tasks)?;
+        check_names("data.kind", "an input", self.kind.iter().flat_map(PerName::names), &inputs)?;
+        check_names("data.channels", "an input or a task", self.channels.iter().flat_map(PerName::names), &both)?;
         match &self.standardize {
-            Standardize::Named(names) => check_names("data.standardize", "input", names, &inputs),
+            Standardize::Named(names) => check_names("data.standardize", "an input", names, &inputs),
             Standardize::Images(_) => Ok(()),
         }
     }
@@ -273,84 +272,6 @@ impl Arrays {
             targets.push(joined(pieces));
         }
         Ok(Group { inputs, tasks: (0..request.tasks.len()).collect(), targets })
-    }
-
-    /// How each input is read: as the model reads it that was trained before, as the settings say,
-    /// or as what reads it tells.
-    fn rules(&self, group: &Group, request: &Request) -> Result<InputRules, BadSetting> {
-        let mut rules = InputRules::new();
-        for (at, (name, x)) in group.inputs.iter().enumerate() {
-            let said = self.kind.as_ref().and_then(|kind| kind.get(name)).map(|kind| kind.of(x.kind()));
-            let told = request.reader.kind(name, at == 0, x);
-            let by_model = request.fitted.and_then(|fitted| fitted.features.rule(name, x));
-            let rule = match (by_model, said) {
-                (Some(rule), said) => {
-                    check_same_kind(name, x.kind(), rule.kind, said)?;
-                    rule
-                }
-                (None, Some(kind)) => InputRule::new(kind),
-                (None, None) => InputRule::new(told.clone()?),
-            };
-            let by_first_rule = match self.kind.as_ref().and_then(|kind| kind.get(name)) {
-                Some(kind) => kind == InputKind::ByDtype,
-                None => request.fitted.is_some_and(|fitted| fitted.features.inputs.is_none()),
-            };
-            let divides = |kind: InputKind| kind.divides(x.kind());
-            if by_first_rule && divides(rule.kind) && told.is_ok_and(|told| !divides(told)) {
-                note(format!("note: input {name} is uint8: by the rule of Polytask 0.1 it is divided by 255"));
-            }
-            rules.insert(name.clone(), rule);
-        }
-        Ok(rules)
-    }
-
-    /// The rows in the shapes in which they are read: an image of one channel has that channel, and
-    /// labels of pixels fit it.
-    fn shaped(&self, group: Group, files: &ArrayRows, rules: &InputRules, request: &Request) -> Result<Group> {
-        let inputs = group.inputs.into_iter().map(|(name, x)| {
-            let is_image = rules.get(&name).is_some_and(|rule| rule.kind == InputKind::Image);
-            let x = if is_image && x.dim() == 3 { x.unsqueeze(1) } else { x };
-            (name, x)
-        });
-        let group = Group { inputs: inputs.collect(), ..group };
-        for ((name, x), (_, path)) in group.inputs.iter().zip(files.inputs()) {
-            if let Some(rule) = rules.get(name) {
-                check_ids(rule.kind, x, name, path)?;
-                check_channels(rule, x, name)?;
-            }
-        }
-        same_pixels(&group, files, request)?;
-        Ok(group)
-    }
-
-    /// Fits the scaling of what is to be standardized to the training rows, where no model brings
-    /// its own.
-    fn standardize(&self, rules: &mut InputRules, train: &Group, request: &Request) -> Result<(), BadSetting> {
-        let bad = |what: String| BadSetting::new("data.standardize", what);
-        let mut images = 0;
-        for (name, x) in &train.inputs {
-            let Some(rule) = rules.get_mut(name) else { continue };
-            images += usize::from(rule.kind == InputKind::Image);
-            let wanted = match &self.standardize {
-                Standardize::Images(all) => *all && rule.kind == InputKind::Image,
-                Standardize::Named(names) => names.contains(name),
-            };
-            if !wanted || request.fitted.is_some_and(|fitted| fitted.features.rule(name, x).is_some()) {
-                continue;
-            }
-            if rule.kind == InputKind::Ids || ![2, 4].contains(&x.dim()) {
-                let what = format!("input {name} is {} of shape {:?}", rule.kind.name(), &x.size()[1..]);
-                return Err(bad(what).remedy("name images, maps, and tables of numbers [N, columns]"));
-            }
-            rule.scaling =
-                Some(if rule.kind.divides(x.kind()) { Scaling::of_bytes(x) } else { Scaling::of_numbers(x) });
-        }
-        if images == 0 && self.standardize == Standardize::Images(true) {
-            let what = "true is for images, and no input is one".to_string();
-            let names: Vec<&str> = train.inputs.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(bad(what).remedy(format!("name the inputs: `standardize: [{}]`", names.join(", "))));
-        }
-        Ok(())
     }
 
     fn standardizations(&self, train: &Group, request: &Request) -> Result<Vec<Option<Standardization>>, Mistake> {
@@ -399,44 +320,6 @@ fn label_columns(task: &Task) -> i64 {
         Form::Classes(_) => 1,
         Form::Binary(columns) | Form::Real(columns) => columns,
     }
-}
-
-/// What the settings say must not contradict the model that was trained before.
-fn check_same_kind(name: &str, stored: Kind, model: InputKind, said: Option<InputKind>) -> Result<(), BadSetting> {
-    match said.filter(|said| said.divides(stored) != model.divides(stored)) {
-        None => Ok(()),
-        Some(said) => {
-            let what = format!("input {name} is {} here, and {} to the model", said.name(), model.name());
-            Err(BadSetting::new("data.kind", what)
-                .remedy("leave it out: an input stays what it was to the model when it was trained"))
-        }
-    }
-}
-
-/// Ids are whole numbers.
-fn check_ids(kind: InputKind, x: &Tensor, name: &str, path: &Path) -> Result<(), Mistake> {
-    if kind != InputKind::Ids || !x.is_floating_point() {
-        return Ok(());
-    }
-    let broken = x.ne_tensor(&x.floor());
-    if broken.any().int64_value(&[]) == 0 {
-        return Ok(());
-    }
-    let at = Vec::<i64>::try_from(broken.nonzero().select(0, 0)).expect("a place");
-    let place = format!("{}, row {}", path.display(), at[0] + 1);
-    let what = format!("{} is no id, and input {name} is ids", x.double_value(&at));
-    Err(Mistake::new(place, what).remedy("give whole numbers, or write `kind: numbers` in `data`"))
-}
-
-/// A model that scales channels or columns was trained on as many.
-fn check_channels(rule: &InputRule, x: &Tensor, name: &str) -> Result<(), BadSetting> {
-    let Some(scaling) = rule.scaling.as_ref().filter(|scaling| !scaling.fits(x)) else { return Ok(()) };
-    let what = format!(
-        "input {name} has rows of shape {:?}, and the model standardizes {} channels or columns",
-        &x.size()[1..],
-        scaling.mean.len()
-    );
-    Err(BadSetting::new("data", what).remedy("give rows of the shape that the model was trained on"))
 }
 
 /// One target of its pieces; weights only where one has some.
