@@ -309,11 +309,11 @@ fn check_tells_how_maps_are_read_and_the_settings_say_it() {
     let (found, said) = checked(&["--set", "data.channels={x: first}"]);
     assert!(found.contains("channels first (as `channels` says)") && !said.contains("note"), "{found} {said}");
     for (set, expected) in [
-        ("data.channels={z: first}", "data.channels: \"z\" is no input or task"),
+        ("data.channels={z: first}", "data.channels: \"z\" is not an input or a task"),
         ("data.channels=middle", "data.channels: unknown name \"middle\" (allowed: first, last)"),
-        ("data.kind={z: ids}", "data.kind: \"z\" is no input"),
+        ("data.kind={z: ids}", "data.kind: \"z\" is not an input"),
         ("data.kind={x: picture}", "data.kind.x: "),
-        ("data.standardize=[z]", "data.standardize: \"z\" is no input"),
+        ("data.standardize=[z]", "data.standardize: \"z\" is not an input"),
         ("data.standardize=high", "data.standardize: "),
     ] {
         let said = fail(&["check", text(&yaml), "--set", set]);

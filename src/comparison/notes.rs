@@ -104,33 +104,34 @@ fn power(comparison: &Comparison) -> Option<String> {
     })
 }
 
-/// What Δm and Δp divide by.
-fn baseline(comparison: &Comparison, named: Option<&str>, unsteady: &[(String, f64)]) -> Option<String> {
+/// What Δm and Δp divide by, or why there are none.
+fn baseline(comparison: &Comparison, named: Option<&str>, unsteady: &[(String, f64)]) -> Vec<String> {
+    let without = |why: String| vec![format!("Δm and Δp are left out: {why}.")];
     let Some(name) = &comparison.baseline else {
-        if let Some(name) = named {
-            return Some(format!(
-                "Δm and Δp are left out: {name}, which they are measured against, has no finished run."
-            ));
-        }
-        let how = "(`baseline: single` in a sweep, --baseline for runs)";
-        return Some(format!("Δm and Δp are left out: no baseline was named {how}."));
+        return without(match named {
+            Some(name) => format!("{name}, which they are measured against, has no finished run"),
+            None => "no baseline was named (`baseline: single` in a sweep, --baseline for runs)".into(),
+        });
     };
     if comparison.score.name != "delta_m" {
-        return Some("Δm and Δp are left out: a value of the baseline is zero or missing.".into());
+        return without("a value of the baseline is zero or missing".into());
     }
+    let mut notes = Vec::new();
     let row = comparison.rows.iter().find(|row| row.arm == *name && row.is_equal_budget());
     let (finished, seeds) = (row.map_or(0, |row| row.finished), comparison.seeds.len());
-    if finished < seeds && unsteady.is_empty() {
-        return Some(format!("Δm and Δp divide by what {name} comes to over {finished} of {seeds} seeds."));
+    if finished < seeds {
+        notes.push(format!("Δm and Δp divide by what {name} comes to over {finished} of {seeds} seeds."));
     }
-    let told: Vec<String> = unsteady.iter().map(|(measure, value)| format!("{measure} {}", number(*value))).collect();
-    (!told.is_empty()).then(|| {
-        format!(
+    if !unsteady.is_empty() {
+        let told: Vec<String> =
+            unsteady.iter().map(|(measure, value)| format!("{measure} {}", number(*value))).collect();
+        notes.push(format!(
             "Δm and Δp divide by values of {name} near zero ({}): these alone decide them. Go by the columns, or leave the \
              metric out.",
             told.join(", ")
-        )
-    })
+        ));
+    }
+    notes
 }
 
 /// Arms that trained for more or less than others.

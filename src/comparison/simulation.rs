@@ -6,6 +6,7 @@ use super::rows::{Estimate, Presence, Row};
 use super::verdicts::{Difference, Family, Verdict, differences, is_real};
 use super::{MEAN_RANK, Measure, Score, ranks};
 use crate::random::generator;
+use crate::statistics::{paired_t_in_steps, without_rounding};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Binomial, Distribution, Exp1, StandardNormal};
 use rayon::prelude::*;
@@ -135,6 +136,34 @@ fn of_studies_without_a_difference_at_most_five_in_a_hundred_have_a_verdict() {
     let all: Vec<f64> = table.concat();
     assert!(all.iter().all(|share| *share <= 5.0 + 3.0 * 0.34), "{all:?}");
     assert!(all.iter().sum::<f64>() / all.len() as f64 <= 5.0, "{all:?}");
+}
+
+/// Ten arms at three seeds, nine against the first: where equal differences are taken for certain, and where their steps
+/// count.
+#[test]
+fn equal_differences_of_a_coarse_metric_are_not_certain() {
+    let (arms, seeds) = (10, 3);
+    for (rows, certain) in [(5, 15.0), (10, 12.0)] {
+        let step = 1.0 / f64::from(rows);
+        let told = |step: f64, study: &u64| {
+            let mut random = generator(*study, "coarse", 0, 0);
+            let mut values = || [(); 3].map(|()| Kind::Accuracy(rows).draw(&mut random, 0.0));
+            let first = values();
+            let least = (1..arms).filter_map(|_| {
+                let own = values();
+                let mut differences: Vec<f64> = own.iter().zip(first).map(|(own, first)| own - first).collect();
+                without_rounding(&mut differences, 1.0);
+                paired_t_in_steps(&differences, step)
+            });
+            is_real(least.fold(1.0, f64::min) * f64::from(arms - 1))
+        };
+        let share = |step: f64| 100.0 * (0..STUDIES).filter(|study| told(step, study)).count() as f64 / STUDIES as f64;
+        let (without, with) = (share(0.0), share(step));
+        println!(
+            "{arms} arms, {seeds} seeds, {rows} rows: {without:.1} % where equal differences are certain, {with:.1} %"
+        );
+        assert!(without > certain && with <= 5.0 + 3.0 * 0.34, "{rows} rows: {without} %, {with} %");
+    }
 }
 
 #[test]

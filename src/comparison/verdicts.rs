@@ -79,7 +79,7 @@ pub struct Difference {
     pub step: f64,
     /// Of the test that decides, two-sided.
     pub p: Option<f64>,
-    /// The same after Holm over all pairs of arms.
+    /// `p` after Holm's correction over all pairs of arms.
     pub p_holm: Option<f64>,
     /// Pairs of arms that were tested, and that Holm corrects together.
     pub tests: usize,

@@ -83,9 +83,14 @@ impl Config {
     /// # Errors
     /// They are none of this version or an earlier one.
     pub fn settings(&self) -> Result<Value> {
-        let mut stored: Value = serde_yaml::from_str(&self.rest)
-            .map_err(|error| Mistake::new(self.path.display(), format!("cannot be read: {error}")))?;
-        if let (Value::Mapping(settings), Some(seed)) = (&mut stored, self.seed) {
+        let damaged = |what: String| {
+            Mistake::new(self.path.display(), what)
+                .remedy("bring the file back as the run wrote it, or delete the run's folder and train it anew")
+        };
+        let mut stored: Value =
+            serde_yaml::from_str(&self.rest).map_err(|error| damaged(format!("cannot be read: {error}")))?;
+        let Value::Mapping(settings) = &mut stored else { return Err(damaged("holds no settings".into()).into()) };
+        if let Some(seed) = self.seed {
             settings.insert("seed".into(), seed.into());
         }
         Ok(complete(&stored, &self.path)?)

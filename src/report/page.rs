@@ -242,7 +242,7 @@ fn ranking(comparison: &Comparison) -> Markup {
         rows: ranking.rows.iter().zip(&ranking.pairs).map(row).collect(),
     };
     html! {
-        p { "Friedman's test that all arms rank alike, over " (counted(ranking.blocks, "seed")) " that every arm has or failed at: "
+        p { "Friedman's test that all arms rank alike, over " (counted(ranking.blocks, "seed")) " at which every arm has a score or failed: "
             (p_value(ranking.friedman_p)) "." }
         details { summary { "Every pair" } (sortable(&pairs)) }
     }

@@ -44,14 +44,15 @@ impl Opened {
             if let Some(other) = config.seed.filter(|other| *other != seed) {
                 return refuse(format!("was trained with seed: {other}, and its folder says {seed}"));
             }
+            // Runs of one text were trained with the same settings, by the same version.
+            if checked == config.rest {
+                continue;
+            }
             let summary = summary(&folder)?;
             if let Some(summary) = &summary {
                 let definitions = summary.get("definitions").cloned().unwrap_or_default();
                 check_definitions(&self.plan.experiment(cell)?, Some(&definitions), &folder)
                     .map_err(|mistake| mistake.remedy(REMEDY))?;
-            }
-            if checked == config.rest {
-                continue;
             }
             let knows_rows = summary.is_none_or(|summary| summary.get("data").is_some());
             let found = differences(&config.settings()?, &self.settings(cell)?);

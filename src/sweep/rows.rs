@@ -66,5 +66,8 @@ pub(super) fn summary(folder: &Path) -> Result<Option<Value>> {
         return Ok(None);
     }
     let summary = serde_json::from_slice(&files::read(&path)?);
-    Ok(Some(summary.map_err(|error| Mistake::new(path.display(), format!("cannot be read: {error}")))?))
+    Ok(Some(summary.map_err(|error| {
+        Mistake::new(path.display(), format!("cannot be read: {error}"))
+            .remedy("delete the file: the sweep goes on with the run, which writes it anew")
+    })?))
 }

@@ -99,5 +99,5 @@ pub(super) fn check_names<'n>(
         Some(near) => format!("did you mean \"{near}\"?"),
         None => format!("write one of {}", allowed.join(", ")),
     };
-    Err(BadSetting::new(path, format!("\"{name}\" is no {what}")).remedy(remedy))
+    Err(BadSetting::new(path, format!("\"{name}\" is not {what}")).remedy(remedy))
 }
