@@ -1,5 +1,6 @@
 //! `polytask check`
 
+use super::batches;
 use super::drawing::drawing;
 use super::train::Changes;
 use super::words::say;
@@ -23,13 +24,22 @@ use tch::Tensor;
 /// Prints the rows of each split, the data's fingerprint, what the inputs are, column by column,
 /// the model's parameters with the tasks that each one serves, a drawing of what each part reads
 /// and whom it serves, the losses of the first step, forward and back, and what the method reads
-/// and costs: backward passes and the memory of the Jacobian. Nothing is written.
+/// and costs: backward passes and the memory of the Jacobian. Nothing is written but what `--batches`
+/// asks for.
 #[derive(Debug, Args)]
 pub struct Check {
     /// The experiment's YAML file
     experiment: PathBuf,
     #[command(flatten)]
     changes: Changes,
+    /// Write the first three batches to FILE.npz, as training reads them: inputs, labels, weights
+    ///
+    /// The arrays of batch b and group g of rows, both from 0 (tasks with files of their own are
+    /// groups): b/g/rows, the places of the rows among the training rows; b/g/inputs/NAME, the
+    /// input called x where there is one; b/g/labels/TASK; b/g/weights/TASK, where a label is missing
+    /// or rows have weights.
+    #[arg(long, value_name = "FILE.npz")]
+    batches: Option<PathBuf>,
 }
 
 impl Check {
@@ -69,6 +79,10 @@ impl Check {
             assembly.engine(&by_hand).err().map_or(Ok(()), |why| say(format!("  {}", why.what)))?;
         }
         first_step(experiment, &mut assembly)?;
+        if let Some(file) = &self.batches {
+            batches::write(&mut assembly.loader, &assembly.tasks, file)?;
+            say(format!("\nfirst {} batches written to {}", batches::COUNT, file.display()))?;
+        }
         say(format!("\n{} steps per epoch; everything fits", assembly.loader.steps_per_epoch()))
     }
 }

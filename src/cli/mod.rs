@@ -2,6 +2,7 @@
 
 mod affinity;
 mod balance;
+mod batches;
 mod check;
 mod compare;
 mod convert;

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::rc::Rc;
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 /// How groups of unequal length make an epoch. The names are those of Lightning's `CombinedLoader`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -187,6 +187,25 @@ impl Loader {
         }
         self.prefetch = prefetch;
         ready.unwrap_or_else(|| self.make(epoch, step))
+    }
+
+    /// The batches of training from its beginning, one by one without end: of each group that has
+    /// rows in it, its number, the places `[M]` (int64) of the rows among the group's, and the rows.
+    pub fn batches(&mut self) -> impl Iterator<Item = Vec<(usize, Tensor, Slice)>> + '_ {
+        (0..).map(move |at| {
+            let (epoch, portion) = (at / self.steps, at % self.steps);
+            let places = self.places(portion);
+            let read = |place: Place| (place.group, self.order(&place, epoch), self.slice(place, epoch));
+            places.into_iter().map(read).collect()
+        })
+    }
+
+    /// Which rows of its group a place holds, `[M]` (int64).
+    fn order(&self, &Place { group, pass, start, rows }: &Place, epoch: i64) -> Tensor {
+        if self.settings.shuffle {
+            return permutation(self.rows[group], self.seed, (epoch, pass), group).narrow(0, start, rows);
+        }
+        Tensor::arange_start(start, start + rows, (Kind::Int64, Device::Cpu))
     }
 
     /// What another thread needs to make the same steps.

@@ -113,6 +113,26 @@ fn a_step_read_alone_is_the_step_read_in_its_turn() {
 }
 
 #[test]
+fn batches_one_by_one_are_those_of_the_steps_and_tell_their_places() {
+    for combine in [Combine::MaxSizeCycle, Combine::MinSize, Combine::MaxSize, Combine::Sequential] {
+        for shuffle in [true, false] {
+            let settings = LoaderSettings { shuffle, ..settings(combine) };
+            let mut in_turn = loader(&[5, 21], settings, 7);
+            let expected = (0..3).flat_map(|e| epoch(&mut in_turn, e)).collect::<Vec<_>>();
+            let mut alone = loader(&[5, 21], settings, 7);
+            for (batch, expected) in alone.batches().zip(expected) {
+                let places = |(group, places, _): &(usize, Tensor, Slice)| {
+                    let places = Vec::<i64>::try_from(places).unwrap();
+                    places.iter().map(|place| 100 * *group as i64 + place).collect::<Vec<_>>()
+                };
+                assert_eq!(batch.iter().map(places).collect::<Vec<_>>(), expected, "{combine:?} {shuffle}");
+                assert_eq!(batch.iter().map(|(_, _, rows)| rows_of(rows)).collect::<Vec<_>>(), expected);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_cycling_group_starts_anew_in_a_new_order_and_never_mixes_passes() {
     let mut it = loader(&[6, 22], settings(Combine::MaxSizeCycle), 3);
     assert_eq!(it.steps_per_epoch(), 6);
