@@ -107,7 +107,8 @@ impl ModelFacts {
             }
             standardizations.push(known.map(|facts| facts.standardization.clone()));
         }
-        Ok(Fitted { features: self.features.clone(), standardizations, all_inputs: false })
+        let shapes = self.data.as_ref().map_or(vec![], |data| data.inputs.clone());
+        Ok(Fitted { features: self.features.clone(), standardizations, shapes, all_inputs: false })
     }
 
     /// Like [`adopt`](Self::adopt), for a model that goes on training: says where the experiment asks for other labels, and

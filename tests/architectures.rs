@@ -56,6 +56,7 @@ fn network(name: &str, settings: &Value) -> Network {
         head: &Default::default(),
         input: &shape(name),
         levels: &[],
+        ids: false,
         outputs: &TASKS.map(output),
         precision: Kind::Double,
         seed: 3,

@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use tch::{Kind, Tensor};
 
 const REST: &str = "model: {backbone: {name: mlp, hidden: [16]}}\noptimizer: {name: adam, learning_rate: 0.01}\n";
 
@@ -169,6 +170,47 @@ fn fine_tuning_a_module_of_ours_goes_by_name_too() {
     let (yaml, out) = (write(folder.path(), "tune.yaml", &yaml), folder.path().join("tuned"));
     succeed(&["train", text(&yaml), "--out", text(&out), "--quiet"]);
     assert_eq!(summary(&out)["best"]["validation"]["y"]["accuracy"], 1.0);
+}
+
+/// The first batch that training would read: its input's array and its labels of `task`.
+fn first_batch(folder: &Path, yaml: &Path, task: &str, more: &[&str]) -> [Tensor; 2] {
+    let file = folder.join("batches.npz");
+    succeed(&[&["check", text(yaml), "--batches", text(&file)], more].concat());
+    let arrays = Tensor::read_npz(&file).expect("arrays");
+    let named = |name: String| arrays.iter().find(|(own, _)| *own == name).expect("an array").1.shallow_clone();
+    [named("0/0/inputs/x".into()), named(format!("0/0/labels/{task}"))].map(|array| array.to_kind(Kind::Double))
+}
+
+#[test]
+fn statistics_are_the_models_unless_the_data_says_refit() {
+    let (folder, run) = trained();
+    let large = wards(120, |ward, x, y, z| format!("{ward},{},{y},{}", 1e3 * x + 5e3, 1e3 * z));
+    write(folder.path(), "large.csv", &format!("ward,x,y,z\n{large}"));
+    let more = "train: {epochs: 1, batch_size: 1000}";
+    let model = run.join("model.pt");
+    let module = format!("model: {{torchscript: {}}}", model.display());
+    let network = "model: {backbone: {name: mlp, hidden: [16]}}";
+    let initial = format!("model: {{backbone: {{name: mlp, hidden: [16]}}, initial: {}}}", model.display());
+    for labels in ["no, yes", "yes, no"] {
+        let of = |file: &str, model: &str, refit: &[&str]| {
+            let yaml = write(folder.path(), "tune.yaml", &table(file, labels, more).replace(network, model));
+            ["y", "z"].map(|task| {
+                let [x, y] = first_batch(folder.path(), &yaml, task, refit);
+                (x.mean_dim([0i64].as_slice(), false, Kind::Double), y.mean(Kind::Double).double_value(&[]))
+            })
+        };
+        let known = of("a.csv", network, &[]);
+        for model in [&module, &initial] {
+            let [(x, classes), (_, z)] = of("large.csv", model, &[]);
+            assert!(x.abs().max().double_value(&[]) > 1e3 && z.abs() > 1e2, "{x:?} {z}: the model's own statistics");
+            let [(x, anew), (_, z)] = of("large.csv", model, &["--set", "data.refit=true"]);
+            let apart = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
+            assert!(apart(&x, &known[0].0) < 1e-5 && (z - known[1].1).abs() < 1e-5, "those of these rows");
+            // The model's classes are no, yes in this order.
+            let reversed = if labels == "yes, no" { 1.0 - classes } else { classes };
+            assert!((anew - reversed).abs() < 1e-12, "{labels}: {anew} {classes}");
+        }
+    }
 }
 
 #[test]

@@ -320,3 +320,103 @@ fn check_tells_how_maps_are_read_and_the_settings_say_it() {
         assert!(said.contains(expected) && !said.contains("note:"), "{set}: {said}");
     }
 }
+
+/// The arrays of the first batches that training would read, by name.
+fn batches(yaml: &Path, more: &[&str]) -> impl Fn(&str) -> Tensor + use<> {
+    let file = yaml.with_extension("npz");
+    succeed(&[&["check", text(yaml), "--batches", text(&file)], more].concat());
+    let arrays = Tensor::read_npz(&file).expect("arrays");
+    move |name| arrays.iter().find(|(own, _)| own == name).expect("an array").1.shallow_clone()
+}
+
+#[test]
+fn labels_of_tokens_are_read_as_labels_of_rows_and_pixels_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let x = whole(&[5], 100).to_kind(Kind::Int);
+    let backbone = "{name: bilstm, hidden: 4, vocabulary: 101}";
+    let of = |y: &Tensor, loss: &str, more: &str| {
+        let yaml = experiment(backbone, &format!("{more}, validation: 0.5"), loss)
+            .replace("batch_size: 4", "batch_size: 4, shuffle: false");
+        let yaml = prepared(folder.path(), "tokens", &yaml, &x, y);
+        let _ = fs::remove_dir_all(trained(&yaml, &[]));
+        batches(&yaml, &[])
+    };
+    let classes = "{name: cross_entropy, classes: 3}, metrics: [accuracy]";
+    for kind in [Kind::Uint8, Kind::Int8, Kind::Int64, Kind::Float] {
+        let y = whole(&[5], 2).to_kind(kind);
+        let read = of(&y, classes, ", split_seed: 1");
+        assert_eq!(read("0/0/labels/y").size(), [4, 5], "{kind:?}");
+        // Of the token 2 no label is known.
+        let read = of(&y, classes, ", split_seed: 1, ignore: {y: 2}");
+        let (labels, weights) = (read("0/0/labels/y"), read("0/0/weights/y"));
+        assert_eq!(labels.eq(-100), weights.eq(0.0), "{kind:?}");
+        assert!(labels.eq(-100).any().int64_value(&[]) == 1 && labels.le(1).all().int64_value(&[]) == 1);
+    }
+    let read = of(&whole(&[5], 1), "{name: binary_cross_entropy}, metrics: [accuracy]", "");
+    assert_eq!(read("0/0/labels/y").size(), [4, 1, 5]);
+    let read = of(&whole(&[2, 5], 9), "{name: mse}, target: [a, b], metrics: [mae]", "");
+    assert_eq!(read("0/0/labels/y").size(), [4, 2, 5]);
+
+    let flat = experiment("{name: mlp, hidden: [4]}", "", "{name: mse}");
+    let yaml = prepared(folder.path(), "flat", &flat, &x, &whole(&[5], 9));
+    let said = fail(&["check", text(&yaml)]);
+    assert!(said.contains("features of shape [4] per row, and y has labels of shape [5] per row"), "{said}");
+    assert!(said.contains("features per token; of labels of several columns name each in `target`"), "{said}");
+    for (shape, needs) in [(vec![3, 5], "needs [N, 2], [N, 2, L] or [N, 2, H, W]"), (vec![2, 5, 5, 5], "needs [N, 2]")]
+    {
+        let yaml = experiment(backbone, "", "{name: mse}, target: [a, b]");
+        let said = fail(&["check", text(&prepared(folder.path(), "wrong", &yaml, &x, &whole(&shape, 9)))]);
+        assert!(said.contains(needs), "{said}");
+    }
+}
+
+#[test]
+fn a_model_that_goes_on_reads_arrays_by_its_own_means_unless_the_data_says_refit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = experiment("{name: mlp, hidden: [4]}", ", standardize: [x]", "{name: mse}, standardize: true")
+        .replace("batch_size: 4", "batch_size: 8, shuffle: false");
+    let (x, y) = (whole(&[5], 90).to_kind(Kind::Double), whole(&[], 90).to_kind(Kind::Double));
+    let first = prepared(folder.path(), "first", &settings, &x, &y);
+    let initial = format!("model.initial={}", trained(&first, &[]).join("model.pt").display());
+    let known = batches(&first, &[]);
+    let other = prepared(folder.path(), "other", &settings, &(&x * 3.0 + 7.0), &(&y * 3.0 + 7.0));
+    let (own, anew) =
+        (batches(&other, &["--set", &initial]), batches(&other, &["--set", &initial, "--set", "data.refit=true"]));
+    for (name, raw) in [("0/0/inputs/x", &x), ("0/0/labels/y", &y.unsqueeze(1))] {
+        let (mean, std) =
+            (raw.mean_dim([0i64].as_slice(), true, Kind::Double), raw.std_dim([0i64].as_slice(), false, true));
+        let close = |found: Tensor, expected: Tensor| (found - expected).abs().max().double_value(&[]) < 1e-5;
+        assert!(close(own(name), (raw * 3.0 + 7.0 - &mean) / &std), "{name} by the model's means");
+        assert!(close(anew(name), known(name)), "{name} by those of these rows");
+    }
+    let out = folder.path().join("refit");
+    let anew = ["train", text(&other), "--out", text(&out), "--set", &initial, "--set", "data.refit=true"];
+    let output = run(&anew);
+    let said = stderr(&output);
+    assert!(output.status.success() && said.contains("those of these rows, not those of"), "{said}");
+    // What it has learned by is what it keeps.
+    let kept = format!("model.initial={}", out.join("model.pt").display());
+    let batches = batches(&other, &["--set", &kept]);
+    assert_eq!(batches("0/0/inputs/x"), self::batches(&other, &[])("0/0/inputs/x"));
+}
+
+#[test]
+fn a_module_with_an_embedding_is_given_ids() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/backbones/embedding.pt");
+    let backbone = format!("{{name: torchscript, file: {}}}", module.display());
+    save(&folder.path().join("y.safetensors"), &whole(&[], 2));
+    let of = |stored: Kind, kind: &str| {
+        save(&folder.path().join("x.safetensors"), &whole(&[5], 100).to_kind(stored));
+        outcome(folder.path(), &experiment(&backbone, kind, "{name: cross_entropy, classes: 3}"))
+    };
+    let expected = of(Kind::Int64, "").expect("trains");
+    for stored in [Kind::Uint8, Kind::Int8, Kind::Int16, Kind::Int] {
+        assert_eq!(of(stored, "").as_ref(), Ok(&expected), "{stored:?}");
+    }
+    assert_eq!(of(Kind::Float, ", kind: ids").as_ref(), Ok(&expected));
+    for (stored, kind) in [(Kind::Float, ""), (Kind::Int64, ", kind: numbers")] {
+        let said = of(stored, kind).expect_err("an embedding of numbers");
+        assert!(said.contains("write `kind: ids` in `data`"), "{said}");
+    }
+}

@@ -58,6 +58,7 @@ fn network(
         head: &head,
         input: setting.shape,
         levels: setting.levels,
+        ids: false,
         outputs,
         precision: Kind::Double,
         seed: 3,

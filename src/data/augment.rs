@@ -1,4 +1,8 @@
-//! Training images changed at random: crops, flips, scales, together with their dense labels.
+//! Training images changed at random: crops, flips, scales, together with their maps and dense labels.
+
+mod inputs;
+
+pub use inputs::Movement;
 
 use super::Group;
 use crate::error::BadSetting;
@@ -7,9 +11,11 @@ use crate::tasks::{NO_CLASS, Target, Task};
 use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
-/// Training images changed at random, anew at every step; labels of pixels move along. In this order: scale, crop, flip.
+/// Training images changed at random, anew at every step; labels of pixels move along, and so do other inputs of as many
+/// pixels, such as maps of what is valid. In this order: scale, crop, flip.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augmentation {
@@ -29,10 +35,19 @@ pub struct Augmentation {
     /// The tasks whose labels are surface normals (x, y, z): a mirrored image negates x.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub normals: Vec<String>,
+    /// How inputs move, by name: `bilinear`, `nearest` (a scaled part takes the nearest pixel) or `still`, such as
+    /// `{mask: nearest, words: still}`. Default: rows `[C, H, W]` bilinear, but nearest where they are bools or ids; rows
+    /// `[H, W]` nearest; all else still.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, Movement>,
     /// The tasks' names, in order.
     #[serde(skip)]
     #[schemars(skip)]
     tasks: Vec<String>,
+    /// How each input moves.
+    #[serde(skip)]
+    #[schemars(skip)]
+    moves: BTreeMap<String, Movement>,
 }
 
 /// What happens to one row.
@@ -74,16 +89,18 @@ impl Augmentation {
         Draw { scale: self.scale.get(at).copied().unwrap_or(1.0), part, shift, flip: self.flip && flip < 0.5 }
     }
 
-    /// The group's images `[N, C, H, W]` and dense labels changed row by row; `draws` gives the draw of the i-th row.
+    /// The group's images, maps and labels of pixels changed row by row; `draws` gives the draw of the i-th row.
     pub fn apply(&self, mut group: Group, draws: &mut dyn FnMut(i64) -> Draw) -> Group {
         let draws: Vec<Draw> = (0..group.rows()).map(draws).collect();
-        for (_, input) in &mut group.inputs {
-            if input.dim() == 4 {
-                *input = each(input, &draws, |image, draw| draw.image(image));
+        for (name, input) in &mut group.inputs {
+            match self.movement(name, input) {
+                Movement::Bilinear => *input = each(input, &draws, |image, draw| draw.image(image)),
+                Movement::Nearest => *input = each(input, &draws, |map, draw| draw.labels(map, 0.0)),
+                Movement::Still => {}
             }
         }
         for (&task, target) in group.tasks.iter().zip(&mut group.targets) {
-            if target.values.dim() >= 3 {
+            if target.has_pixels() {
                 *target = self.labels(task, target, &draws);
             }
         }
@@ -133,8 +150,11 @@ impl Draw {
         [start(self.part[0], height - h), start(self.part[1], width - w), h, w]
     }
 
-    /// `[C, H, W]`
+    /// `[C, H, W]` or `[H, W]`
     fn image(&self, image: &Tensor) -> Tensor {
+        if image.dim() == 2 {
+            return self.image(&image.unsqueeze(0)).squeeze_dim(0);
+        }
         let size = [image.size()[1], image.size()[2]];
         let mut image = image.shallow_clone();
         if self.scale != 1.0 {

@@ -8,9 +8,11 @@ use tch::{Kind, Tensor};
 /// An array of labels, and where it comes from.
 pub(super) struct Labels<'a> {
     pub task: &'a Task,
-    /// `[N, …]`: classes `[N]` or of pixels `[N, H, W]`; else `[N]`, `[N, columns]` or `[N, columns, H, W]`.
+    /// `[N, …]`: classes `[N]`, of tokens `[N, L]` or of pixels `[N, H, W]`; else `[N, columns]`,
+    /// `[N, columns, L]` or `[N, columns, H, W]`, where one column needs no dimension.
     pub values: Tensor,
-    /// The value that stands for "no label"; of several columns of a pixel, all must have it.
+    /// The value that stands for "no label"; of several columns of a token or a pixel, all must have
+    /// it.
     pub ignore: Option<f64>,
     /// Where row `n` stands, such as `FILE, row 3`.
     pub place: &'a dyn Fn(i64) -> String,
@@ -50,9 +52,9 @@ impl Labels<'_> {
     fn classes(&self, classes: i64) -> Result<Target, Mistake> {
         let size = self.values.size();
         let values = match size.as_slice() {
-            [_] | [_, _, _] => self.values.shallow_clone(),
             [_, 1] | [_, 1, _, _] => self.values.squeeze_dim(1),
-            _ => return Err(self.shape("[N] or [N, H, W]")),
+            [_] | [_, _] | [_, _, _] => self.values.shallow_clone(),
+            _ => return Err(self.shape("[N], [N, L] or [N, H, W]")),
         };
         // Narrow kinds hold neither NO_CLASS nor every number of classes.
         let values = match values.kind() {
@@ -75,13 +77,13 @@ impl Labels<'_> {
         Ok(with_weights(values.masked_fill(&missing, NO_CLASS).to_kind(kind), missing))
     }
 
-    /// As `[N, columns]` or `[N, columns, H, W]`.
+    /// As `[N, columns]`, `[N, columns, L]` or `[N, columns, H, W]`.
     fn columns(&self, columns: i64) -> Result<Tensor, Mistake> {
         let size = self.values.size();
         match size.as_slice() {
-            [_] | [_, _, _] if columns == 1 => Ok(self.values.unsqueeze(1)),
-            [_, found] | [_, found, _, _] if *found == columns => Ok(self.values.shallow_clone()),
-            _ => Err(self.shape(&format!("[N, {columns}] or [N, {columns}, H, W]"))),
+            [_, found, ..] if *found == columns && size.len() <= 4 => Ok(self.values.shallow_clone()),
+            [_] | [_, _] | [_, _, _] if columns == 1 => Ok(self.values.unsqueeze(1)),
+            _ => Err(self.shape(&format!("[N, {columns}], [N, {columns}, L] or [N, {columns}, H, W]"))),
         }
     }
 
@@ -94,7 +96,8 @@ impl Labels<'_> {
     fn missing(&self, values: &Tensor) -> Tensor {
         let Some(ignore) = self.ignore else { return values.zeros_like().to_kind(Kind::Bool) };
         let missing = if ignore.is_nan() { values.isnan() } else { values.eq(ignore) };
-        if missing.dim() == 4 { missing.all_dim(1, true).expand_as(&missing) } else { missing }
+        let has_columns = !matches!(self.task.form, Form::Classes(_));
+        if has_columns && missing.dim() > 2 { missing.all_dim(1, true).expand_as(&missing) } else { missing }
     }
 
     /// The first cell that is wrong.
@@ -104,7 +107,12 @@ impl Labels<'_> {
         }
         let at = Vec::<i64>::try_from(wrong.nonzero().select(0, 0)).expect("a place");
         let (what, remedy) = say(values.double_value(&at));
-        let pixel = if at.len() > 2 { format!(" pixel {:?}", &at[at.len() - 2..]) } else { String::new() };
+        let columns = usize::from(!matches!(self.task.form, Form::Classes(_)));
+        let pixel = match &at[(1 + columns).min(at.len())..] {
+            [] => String::new(),
+            [token] => format!(" token {token}"),
+            pixel => format!(" pixel {pixel:?}"),
+        };
         Err(Mistake::new(format!("{}{pixel}", (self.place)(at[0])), what).remedy(remedy))
     }
 }
@@ -117,7 +125,7 @@ fn with_weights(values: Tensor, missing: Tensor) -> Target {
 /// How a task's labels `[N, columns]` are standardised, from the training rows.
 ///
 /// # Errors
-/// Labels of pixels, which have no columns to standardise.
+/// Labels of pixels or tokens, which have no columns to standardise.
 pub(super) fn standardization(
     task: &Task,
     target: &Target,
@@ -129,17 +137,20 @@ pub(super) fn standardization(
     if target.values.dim() != 2 {
         return Err(Mistake::new(
             place,
-            format!("the labels of \"{}\" are pixels, which are not standardised", task.name),
+            format!("\"{}\" has labels of pixels or tokens, which are not standardised", task.name),
         )
         .remedy("leave `standardize` out, or scale the files"));
     }
     let values = target.values.to_kind(Kind::Double);
     let weights = target.weights.as_ref().map_or_else(|| values.ones_like(), |weights| weights.to_kind(Kind::Double));
-    let total = weights.sum_dim_intlist([0i64].as_slice(), false, Kind::Double).clamp_min(1.0);
-    let mean = (&values * &weights).sum_dim_intlist([0i64].as_slice(), false, Kind::Double) / &total;
-    let square = ((&values - &mean).square() * weights).sum_dim_intlist([0i64].as_slice(), false, Kind::Double) / total;
-    let scale = square.sqrt();
-    let scale = scale.where_self(&scale.gt(0.0), &scale.ones_like());
+    let sum = |cells: Tensor| cells.sum_dim_intlist([0i64].as_slice(), false, Kind::Double);
+    let total = sum(weights.shallow_clone()).clamp_min(1.0);
+    let mean = sum(&values * &weights) / &total;
+    let scale = (sum((&values - &mean).square() * &weights) / total).sqrt();
+    // Of a constant, rounding may leave a deviation of 1e-17: one label stands for all.
+    let first = values.gather(0, &weights.argmax(0, true), false); // [1, columns]
+    let varies = sum((values.ne_tensor(&first)).logical_and(&weights.gt(0.0)).to_kind(Kind::Double)).gt(0.0);
+    let scale = scale.where_self(&varies, &scale.ones_like());
     let numbers = |tensor: Tensor| Vec::<f64>::try_from(tensor).expect("a number per column");
     Ok(Some(Standardization { mean: numbers(mean), scale: numbers(scale) }))
 }

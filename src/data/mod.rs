@@ -32,13 +32,13 @@ mod synthetic;
 
 pub use self::csv::*;
 pub use arrays::{ArrayRows, Arrays, Channels, Inputs, Known, MapLayout, PerName, Standardize};
-pub use augment::{Augmentation, Draw};
+pub use augment::{Augmentation, Draw, Movement};
 use fingerprint::{Digest, Place};
 pub use fingerprint::{Fingerprint, FingerprintKind, Hashes, Likeness, RowMarks};
 pub use held_out::HeldOut;
 pub use identity::{Identity, InputFacts, SplitRows};
 pub use idx::{Idx, IdxRows};
-pub use images::{Fit, Images};
+pub use images::{Fit, Grayscale, Images};
 pub use kinds::{InputKind, InputRule, InputRules, Reader};
 pub use loader::*;
 pub use multi_mnist::MultiMnist;
@@ -212,6 +212,13 @@ impl Dataset {
         self.features.preparation(self.precision)
     }
 
+    /// Whether the first input is ids.
+    pub fn reads_ids(&self) -> bool {
+        let rules = self.features.inputs.as_ref();
+        let rule = self.train.first().and_then(|group| rules?.get(&group.inputs[0].0));
+        rule.is_some_and(|rule| rule.kind == InputKind::Ids)
+    }
+
     /// The fingerprint that Polytask 0.1 stored in checkpoints: the first bytes of a hash over all rows as they are held.
     pub fn first_fingerprint(&self) -> i64 {
         let mut hash = Sha256::new();
@@ -379,6 +386,10 @@ pub trait Source {
     fn deals_all(&self) -> bool {
         false
     }
+
+    /// Whether statistics and the order of categories and classes are those of these rows, whatever a
+    /// model that was trained before knows.
+    fn refits(&self) -> bool;
 
     /// The files that it reads, as written in the YAML, so that a run's `config.yaml` can make them absolute.
     fn absolute(&self, folder: &Path) -> Data;

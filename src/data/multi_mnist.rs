@@ -64,6 +64,10 @@ pub struct MultiMnist {
     /// Change training images at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augmentation>,
+    /// Take means, deviations, categories and the order of classes from these rows also where the model was trained before
+    /// (`model.initial`, `model.torchscript`). Default: it goes on with its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refit: bool,
 }
 
 fn train_rows() -> u64 {
@@ -89,6 +93,10 @@ impl Source for MultiMnist {
 
     fn draw_seed(&self, _seed: u64) -> Option<u64> {
         Some(self.seed)
+    }
+
+    fn refits(&self) -> bool {
+        self.refit
     }
 
     fn absolute(&self, folder: &Path) -> Data {
@@ -134,7 +142,8 @@ impl MultiMnist {
             Some(vec![build(2, self.test, &test, [&all[0], &all[1]])?])
         };
         let train = build(0, self.train, &train, [&left, &right])?;
-        let features = request.images(self.standardize, &train.inputs[0].1)?;
+        let features = request.images(self.standardize, &[(&train.inputs[0].1, None)])?;
+        let augmentation = augmentation.map(|it| it.for_inputs(&train, &features)).transpose()?;
         let standardizations = request.tasks.iter().map(|_| None).collect();
         Ok(Raw { train: vec![train], validation, test, features, standardizations, augmentation, own_inputs: false }
             .finish(request))

@@ -55,6 +55,10 @@ impl Source for NoRows {
         None
     }
 
+    fn refits(&self) -> bool {
+        false
+    }
+
     fn absolute(&self, _folder: &Path) -> Data {
         Data::NoRows(self.clone())
     }

@@ -6,8 +6,8 @@ use tch::{Kind, Tensor};
 
 /// How stored rows become those that a model reads. Rows that are so already pass as they are, without a copy.
 ///
-/// Inputs: uint8 images become `x / 255`, ids int64, all else the run's precision; then what is
-/// standardized is scaled. Labels: whole numbers (classes, in kinds as narrow as they fit) become
+/// Inputs: uint8 images become `x / 255`, ids int64, all else the run's precision; what is
+/// standardized is scaled first where single precision does not hold its digits. Labels: whole numbers (classes, in kinds as narrow as they fit) become
 /// int64, real ones and bools the run's precision; weights too.
 #[derive(Debug, Clone)]
 pub struct Preparation {
@@ -65,13 +65,21 @@ impl Preparation {
         augmentation: &Augmentation,
         draws: &mut dyn FnMut(i64) -> super::Draw,
     ) -> Group {
-        self.normalized(augmentation.apply(self.widened(group), draws), group)
+        let mut changed = augmentation.apply(self.widened(group), draws);
+        // Labels that a crop has moved in got weights.
+        for weights in changed.targets.iter_mut().filter_map(|target| target.weights.as_mut()) {
+            *weights = weights.to_kind(self.precision);
+        }
+        self.normalized(changed, group)
     }
 
-    /// Everything in the type in which it is read; pixels from 0 to 255.
+    /// Everything in the type in which it is read, or in double precision until it is scaled; pixels
+    /// from 0 to 255.
     fn widened(&self, group: &Group) -> Group {
         let inputs = group.inputs.iter().map(|(name, input)| {
-            let kind = self.rule(name).kind.read_as(input.kind(), self.precision);
+            let (rule, stored) = (self.rule(name), input.kind());
+            let has_digits = rule.scaling.is_some() && matches!(stored, Kind::Int | Kind::Int64 | Kind::Double);
+            let kind = if has_digits { Kind::Double } else { rule.kind.read_as(stored, self.precision) };
             (name.clone(), input.to_kind(kind))
         });
         let target = |target: &Target| Target {
@@ -97,6 +105,7 @@ impl Preparation {
                     *input = input.copy(); // what is stored stays
                 }
                 scaling.apply(input);
+                *input = input.to_kind(rule.kind.read_as(stored.kind(), self.precision));
             }
         }
         group
@@ -179,10 +188,24 @@ mod tests {
     }
 
     #[test]
+    fn large_numbers_keep_their_digits_until_they_are_scaled() {
+        let rows = Tensor::arange(15, (Kind::Int64, Device::Cpu)) + 100_000_000;
+        for stored in [Kind::Int, Kind::Int64, Kind::Double] {
+            let table = rows.to_kind(stored).view([15, 1]);
+            let it = preparation(Kind::Float, InputKind::Numbers, Some(Scaling::of_numbers(&table)));
+            let read = it.apply(group(table, Tensor::zeros([15], (Kind::Int64, Device::Cpu)), None));
+            let expected = (0..15).map(|row| (f64::from(row) - 7.0) / (56.0f64 / 3.0).sqrt());
+            let found = numbers(&read.inputs[0].1);
+            assert_eq!(read.inputs[0].1.kind(), Kind::Float);
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{stored:?} {found:?}");
+        }
+    }
+
+    #[test]
     fn fitted_scaling_gives_each_channel_mean_0_and_deviation_1() {
         let images = (Tensor::arange(1500 * 2 * 9, (Kind::Int64, Device::Cpu)) * 7).remainder(251).to_kind(Kind::Uint8);
         let images = images.view([1500, 2, 3, 3]);
-        let it = preparation(Kind::Double, InputKind::Image, Some(Scaling::of_bytes(&images)));
+        let it = preparation(Kind::Double, InputKind::Image, Some(Scaling::of_bytes(&[(&images, None)])));
         let read = it.apply(group(images, Tensor::zeros([1500], (Kind::Int64, Device::Cpu)), None));
         let x = &read.inputs[0].1;
         for channel in 0..2 {

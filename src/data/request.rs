@@ -1,6 +1,6 @@
 //! What a source is asked for.
 
-use super::{Features, InputKind, InputRule, Reader, Scaling};
+use super::{Features, InputFacts, InputKind, InputRule, Reader, Scaling};
 use crate::error::BadSetting;
 use crate::tasks::{Standardization, Task};
 use serde::Serialize;
@@ -23,8 +23,8 @@ pub struct Request<'a> {
     pub draw_seed: Option<u64>,
     /// Whether categories are wanted as indices, not one-hot.
     pub indices: bool,
-    /// Whether means and deviations count every row once, whatever it weighs: those of a run of
-    /// Polytask 0.1, which did not store them.
+    /// Whether means and deviations count every row once, whatever it weighs, and pixels of the first
+    /// group of rows only: those of a run of Polytask 0.1, which did not store them.
     pub plain_statistics: bool,
     /// What reads the inputs.
     pub reader: Reader,
@@ -37,8 +37,17 @@ pub struct Fitted {
     pub features: Features,
     /// Per task how its labels are standardized; `None` for a task that the model does not know: its training labels tell.
     pub standardizations: Vec<Option<Option<Standardization>>>,
+    /// The shapes of rows of its inputs by name, without `N`, as the model reads them.
+    pub shapes: Vec<InputFacts>,
     /// Whether the columns that the experiment names as inputs must be the model's, no more and no fewer.
     pub all_inputs: bool,
+}
+
+impl Fitted {
+    /// The shape of a row of the input `name` to the model.
+    pub(super) fn shape(&self, name: &str) -> Option<&[i64]> {
+        self.shapes.iter().find(|input| input.name == name).map(|input| input.shape.as_slice())
+    }
 }
 
 impl<'a> Request<'a> {
@@ -76,18 +85,25 @@ impl<'a> Request<'a> {
     }
 
     /// How the training images `[N, C, …]` (uint8), called `x`, become numbers: as the model's did,
-    /// at mean 0 and deviation 1, or 0 to 1.
-    pub(super) fn images(&self, standardize: bool, images: &Tensor) -> Result<Features, BadSetting> {
+    /// at mean 0 and deviation 1, or 0 to 1. They are all of `parts`, of one shape, each with how
+    /// often its rows count, once where nothing is said.
+    pub(super) fn images(
+        &self,
+        standardize: bool,
+        parts: &[(&Tensor, Option<Tensor>)],
+    ) -> Result<Features, BadSetting> {
+        let images = parts[0].0;
         let known = self.fitted.and_then(|fitted| fitted.features.rule("x", images));
         if let Some(scaling) = known.iter().filter_map(|rule| rule.scaling.as_ref()).find(|it| !it.fits(images)) {
             let (ours, theirs) = (images.size()[1], scaling.mean.len());
             let what = format!("images of {ours} channels, and the model standardizes {theirs}");
             return Err(BadSetting::new("data", what).remedy("give images of as many channels"));
         }
-        let rule = known.unwrap_or_else(|| InputRule {
-            kind: InputKind::Image,
-            scaling: standardize.then(|| Scaling::of_bytes(images)),
-        });
+        let scaling = || match self.plain_statistics {
+            true => Scaling::of_bytes(&[(images, None)]),
+            false => Scaling::of_bytes(parts),
+        };
+        let rule = known.unwrap_or_else(|| InputRule { kind: InputKind::Image, scaling: standardize.then(scaling) });
         Ok(Features { inputs: Some([("x".to_string(), rule)].into()), ..Features::default() })
     }
 }

@@ -17,27 +17,25 @@ pub struct Scaling {
 }
 
 impl Scaling {
-    /// Mean and standard deviation of each channel over uint8 images `[N, C, …]`, in units of 255;
-    /// a channel of one value has the deviation 1.
-    pub fn of_bytes(images: &Tensor) -> Self {
-        /// So many images at once are counted: a copy in int64 of all would not fit.
-        const PIECE: i64 = 1024;
-        let rows = images.size()[0];
-        Self::by_channel(images, |channel| {
-            // Counts of the 256 values: exact, whatever the number of pixels.
-            let mut counts = vec![0.0; 256];
-            for start in (0..rows).step_by(PIECE as usize) {
-                let piece = images.narrow(0, start, PIECE.min(rows - start)).select(1, channel);
-                let piece = piece.reshape([-1]).to_kind(Kind::Int64).bincount::<Tensor>(None, 256);
-                let piece = Vec::<i64>::try_from(piece).expect("256 counts");
-                counts.iter_mut().zip(piece).for_each(|(count, more)| *count += more as f64);
-            }
-            let total = counts.iter().sum::<f64>().max(1.0);
+    /// Mean and standard deviation of each channel over the uint8 images of all `parts`
+    /// `[N, C, …]`, in units of 255; a channel of one value has the deviation 1. An image counts as
+    /// often as its part's weights `[N]` say, once where it has none.
+    pub fn of_bytes(parts: &[(&Tensor, Option<Tensor>)]) -> Self {
+        Self::by_channel(parts[0].0, |channel| {
+            let counts = parts.iter().map(|(images, weights)| counts(&images.select(1, channel), weights.as_ref()));
+            let counts = added(counts);
+            let total = counts.iter().sum::<f64>().max(f64::MIN_POSITIVE);
             let moment = |of: &dyn Fn(f64) -> f64| {
                 counts.iter().enumerate().map(|(value, count)| count * of(value as f64 / 255.0)).sum::<f64>() / total
             };
-            let center = moment(&|x| x);
-            (center, moment(&|x| (x - center).powi(2)).sqrt())
+            let mut occurring = (0..256).filter(|value| counts[*value] > 0.0);
+            match (occurring.next(), occurring.next()) {
+                (Some(value), None) => (value as f64 / 255.0, 1.0),
+                _ => {
+                    let center = moment(&|x| x);
+                    (center, moment(&|x| (x - center).powi(2)).sqrt())
+                }
+            }
         })
     }
 
@@ -46,6 +44,10 @@ impl Scaling {
     pub fn of_numbers(numbers: &Tensor) -> Self {
         Self::by_channel(numbers, |channel| {
             let x = numbers.select(1, channel).to_kind(Kind::Double);
+            let (least, most) = (x.min().double_value(&[]), x.max().double_value(&[]));
+            if least == most {
+                return (least, 1.0); // rounding may leave a deviation of 1e-17
+            }
             let center = x.mean(Kind::Double);
             let variance = (x - &center).square().mean(Kind::Double);
             (center.double_value(&[]), variance.double_value(&[]).sqrt())
@@ -53,8 +55,7 @@ impl Scaling {
     }
 
     fn by_channel(x: &Tensor, moments: impl Fn(i64) -> (f64, f64)) -> Self {
-        let all = (0..x.size()[1]).map(moments);
-        let (mean, std) = all.map(|(mean, std)| (mean, if std > 0.0 { std } else { 1.0 })).unzip();
+        let (mean, std) = (0..x.size()[1]).map(moments).unzip();
         Self { mean, std }
     }
 
@@ -79,6 +80,29 @@ impl Scaling {
     }
 }
 
+/// How often each of the 256 values occurs in `images` `[N, …]` (uint8), each image as often as its
+/// weight says.
+fn counts(images: &Tensor, weights: Option<&Tensor>) -> Vec<f64> {
+    /// So many images at once are counted: a copy in int64 of all would not fit.
+    const PIECE: i64 = 1024;
+    let rows = images.size()[0];
+    let pieces = (0..rows).step_by(PIECE as usize).map(|start| {
+        let length = PIECE.min(rows - start);
+        let piece = images.narrow(0, start, length).reshape([length, -1]); // [n, pixels]
+        let weights = weights.map(|weights| {
+            let weights = weights.narrow(0, start, length).to_kind(Kind::Double).unsqueeze(1);
+            weights.expand(piece.size(), false).reshape([-1])
+        });
+        let counts = piece.reshape([-1]).to_kind(Kind::Int64).bincount(weights, 256);
+        Vec::<f64>::try_from(counts.to_kind(Kind::Double)).expect("256 counts")
+    });
+    added(pieces)
+}
+
+fn added(counts: impl Iterator<Item = Vec<f64>>) -> Vec<f64> {
+    counts.fold(vec![0.0; 256], |sum, more| sum.iter().zip(more).map(|(sum, more)| sum + more).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,15 +113,38 @@ mod tests {
         let bytes = (Tensor::arange(1500 * 2 * 9, (Kind::Int64, Device::Cpu)) * 7).remainder(251).to_kind(Kind::Uint8);
         let bytes = bytes.view([1500, 2, 3, 3]);
         let (counted, summed) =
-            (Scaling::of_bytes(&bytes), Scaling::of_numbers(&(bytes.to_kind(Kind::Double) / 255.0)));
+            (Scaling::of_bytes(&[(&bytes, None)]), Scaling::of_numbers(&(bytes.to_kind(Kind::Double) / 255.0)));
         let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
         assert!(close(&counted.mean, &summed.mean) && close(&counted.std, &summed.std), "{counted:?} {summed:?}");
     }
 
     #[test]
     fn what_is_constant_is_only_moved() {
-        let zeros = |kind: Kind| Tensor::zeros([2, 1, 2, 2], (kind, Device::Cpu));
-        assert_eq!(Scaling::of_bytes(&zeros(Kind::Uint8)).std, [1.0]);
-        assert_eq!(Scaling::of_numbers(&zeros(Kind::Float)).std, [1.0]);
+        for value in [0, 1, 7, 100, 251] {
+            let bytes = Tensor::full([1333, 1, 3, 7], value, (Kind::Uint8, Device::Cpu));
+            let scaling = Scaling::of_bytes(&[(&bytes, None)]);
+            assert_eq!((scaling.mean, scaling.std), (vec![value as f64 / 255.0], vec![1.0]));
+        }
+        for value in [0.0, 0.1, 1e-3, 1e7 / 3.0] {
+            let numbers = Tensor::full([1333, 1, 7], value, (Kind::Double, Device::Cpu));
+            let scaling = Scaling::of_numbers(&numbers);
+            assert_eq!((scaling.mean, scaling.std), (vec![value], vec![1.0]));
+        }
+    }
+
+    #[test]
+    fn parts_count_together_and_a_weight_of_2_is_the_row_twice() {
+        let bytes = |start: i64, rows: i64| {
+            let numbers = Tensor::arange_start(start, start + rows * 8, (Kind::Int64, Device::Cpu));
+            (numbers * 37).remainder(256).to_kind(Kind::Uint8).view([rows, 2, 2, 2])
+        };
+        let (one, two) = (bytes(0, 5), bytes(3, 1100));
+        let weights = (Tensor::arange(1100, (Kind::Int64, Device::Cpu))).remainder(3);
+        let repeated = two.repeat_interleave_self_tensor(&weights, 0, None);
+        let all = Tensor::cat(&[&one, &repeated], 0).to_kind(Kind::Double) / 255.0;
+        let (weighted, expected) =
+            (Scaling::of_bytes(&[(&one, None), (&two, Some(weights))]), Scaling::of_numbers(&all));
+        let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
+        assert!(close(&weighted.mean, &expected.mean) && close(&weighted.std, &expected.std), "{weighted:?}");
     }
 }

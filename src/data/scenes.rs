@@ -63,6 +63,10 @@ pub struct Scenes {
     pub standardize: bool,
     /// Draws the scenes. Default: the run's seed; give one to train on the same scenes from several seeds.
     pub seed: Option<u64>,
+    /// Take means, deviations, categories and the order of classes from these rows also where the model was trained before
+    /// (`model.initial`, `model.torchscript`). Default: it goes on with its own.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub refit: bool,
 }
 
 impl Default for Scenes {
@@ -76,6 +80,7 @@ impl Default for Scenes {
             test: 500,
             standardize: false,
             seed: None,
+            refit: false,
         }
     }
 }
@@ -96,7 +101,7 @@ impl Source for Scenes {
         let other = |split, images| (images > 0).then(|| vec![group(draw(split, images))]);
         let (validation, test) = (other(1, self.validation), other(2, self.test));
         let train = group(train);
-        let features = request.images(self.standardize, &train.inputs[0].1)?;
+        let features = request.images(self.standardize, &[(&train.inputs[0].1, None)])?;
         let train = vec![train];
         Ok(Raw { train, validation, test, features, standardizations, augmentation: None, own_inputs: false }
             .finish(request))
@@ -104,6 +109,10 @@ impl Source for Scenes {
 
     fn draw_seed(&self, seed: u64) -> Option<u64> {
         Some(self.seed.unwrap_or(seed))
+    }
+
+    fn refits(&self) -> bool {
+        self.refit
     }
 
     fn absolute(&self, _folder: &Path) -> Data {

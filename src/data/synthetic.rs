@@ -60,6 +60,10 @@ pub struct Synthetic {
     pub missing: f64,
     /// Draws the data. Default: the run's seed; give one to train on the same data from several seeds.
     pub seed: Option<u64>,
+    /// Take means, deviations, categories and the order of classes from these rows also where the model was trained before
+    /// (`model.initial`, `model.torchscript`). Default: it goes on with its own.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub refit: bool,
 }
 
 impl Default for Synthetic {
@@ -74,6 +78,7 @@ impl Default for Synthetic {
             units: None,
             missing: 0.0,
             seed: None,
+            refit: false,
         }
     }
 }
@@ -107,6 +112,10 @@ impl Source for Synthetic {
 
     fn draw_seed(&self, seed: u64) -> Option<u64> {
         Some(self.seed.unwrap_or(seed))
+    }
+
+    fn refits(&self) -> bool {
+        self.refit
     }
 
     fn absolute(&self, _folder: &Path) -> Data {

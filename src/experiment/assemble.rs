@@ -5,7 +5,7 @@ use super::fits::warn_of_seen_rows;
 use super::outside::{Outside, check_reached, first_rows, warn_of_draws};
 use crate::data::{Dataset, Fitted, Group, Identity, Loader, Reader, Request};
 use crate::engine::{Autograd, DenseOptions, Engine, EngineChoice, dense, ownership};
-use crate::error::BadSetting;
+use crate::error::{BadSetting, note};
 use crate::libtorch::InputOrder;
 use crate::metadata::{self, Metadata, ModelFacts};
 use crate::models::backbones::BackboneKind;
@@ -44,6 +44,16 @@ pub enum Beginning {
     New,
     /// At a checkpoint, which says how its model is fed and read; `None` of Polytask 0.1, which took all by position.
     Checkpoint(Option<ModelFacts>),
+}
+
+/// A model that was trained before and goes on.
+pub struct Before {
+    /// Its file, or the checkpoint.
+    pub place: String,
+    /// How it was fed and read, and which rows it has seen.
+    pub facts: ModelFacts,
+    /// How rows are read as it reads them; `None` where statistics are taken anew.
+    pub fitted: Option<Fitted>,
 }
 
 /// The data that was loaded last: runs of one process that read the same rows share them.
@@ -134,20 +144,20 @@ impl Experiment {
             Beginning::Checkpoint(facts) => {
                 let adopt = |facts: ModelFacts| {
                     let place = "the checkpoint".to_string();
-                    facts.adopt_to_train(&mut tasks, &place).map(|fitted| (place, facts, fitted))
+                    facts.adopt_to_train(&mut tasks, &place).map(|it| Before { place, facts, fitted: Some(it) })
                 };
                 facts.map(adopt).transpose()?
             }
         };
-        let fitted = before.as_ref().map(|(_, _, fitted)| fitted);
+        let fitted = before.as_ref().and_then(|before| before.fitted.as_ref());
         let (plain_statistics, reader) = (!is_new && fitted.is_none(), self.reader());
         let own = Request::new(&tasks, self.seed, precision, folder);
         let request = Request { fitted, indices, plain_statistics, reader, ..own };
         let dataset = loaded.get(self, &request)?;
-        if let Some((file, facts, _)) = &before {
-            facts.check_inputs(dataset, file)?;
+        if let Some(Before { place, facts, .. }) = &before {
+            facts.check_inputs(dataset, place)?;
             if is_new {
-                warn_of_seen_rows(facts, dataset, file);
+                warn_of_seen_rows(facts, dataset, place);
             }
         }
         if is_new {
@@ -160,7 +170,7 @@ impl Experiment {
         let facts = ModelFacts::new(&tasks, dataset, identity);
         let mut dataset = dataset.to_device(device);
         let order = match &before {
-            Some((_, facts, _)) => facts.input_order(),
+            Some(before) => before.facts.input_order(),
             None if is_new => InputOrder::ByName,
             None => InputOrder::AsGiven,
         };
@@ -206,22 +216,31 @@ impl Experiment {
         }
     }
 
-    /// A model of ours that goes on training here: its file, what it knows, and how rows are read as it reads them.
+    /// A model of ours that goes on training here.
     ///
     /// # Errors
     /// The file cannot be read, or does not fit the tasks.
-    pub fn trained_before(&self, tasks: &mut [Task], folder: &Path) -> Result<Option<(String, ModelFacts, Fitted)>> {
-        if let Some(file) = &self.model.torchscript {
-            let file = folder.join(file);
-            let Some(facts) = super::facts(&file)? else { return Ok(None) };
-            let place = file.display().to_string();
-            let fitted = facts.adopt_to_train(tasks, &place)?;
-            return Ok(Some((place, facts, fitted)));
+    pub fn trained_before(&self, tasks: &mut [Task], folder: &Path) -> Result<Option<Before>> {
+        let file = match (&self.model.torchscript, &self.model.initial) {
+            (Some(file), _) => folder.join(file),
+            (None, Some(initial)) => folder.join(initial.file()),
+            (None, None) => return Ok(None),
+        };
+        let Some(facts) = super::facts(&file)? else { return Ok(None) };
+        let place = file.display().to_string();
+        if self.data.refits() {
+            note(format!("note: statistics and the order of classes are those of these rows, not those of {place}"));
+            return Ok(Some(Before { place, facts, fitted: None }));
         }
-        let Some(initial) = &self.model.initial else { return Ok(None) };
-        let Some((facts, mut fitted)) = initial.adopt(tasks, folder)? else { return Ok(None) };
+        let initial = self.model.initial.as_ref().filter(|_| self.model.torchscript.is_none());
+        let Some(initial) = initial else {
+            let fitted = facts.adopt_to_train(tasks, &place)?;
+            return Ok(Some(Before { place, facts, fitted: Some(fitted) }));
+        };
+        let facts = initial.facts_taken(facts, &file)?;
+        let mut fitted = facts.adopt_to_train(tasks, &place)?;
         fitted.features = fitted.features.with_indices(self.reads_indices());
-        Ok(Some((folder.join(initial.file()).display().to_string(), facts, fitted)))
+        Ok(Some(Before { place, facts, fitted: Some(fitted) }))
     }
 
     /// What differentiates the model that was built.
@@ -275,6 +294,7 @@ impl Experiment {
             head: &self.model.head.clone().unwrap_or_default(),
             input: &dataset.train[0].inputs[0].1.size()[1..],
             levels: &dataset.features.levels(),
+            ids: dataset.reads_ids(),
             outputs: &outputs(tasks, &dataset.train),
             precision,
             seed: self.seed,

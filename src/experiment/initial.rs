@@ -1,12 +1,10 @@
 //! Weights to start from: a whole file, or what of it fits.
 
-use crate::data::Fitted;
 use crate::error::{BadSetting, Mistake, nearest, note};
 use crate::libtorch::{Content, extra_file, recognise};
 use crate::metadata::{self, Metadata, ModelFacts};
 use crate::models::Parameters;
 use crate::registry::{bad_setting, kind, settings};
-use crate::tasks::Task;
 use crate::tensor_file;
 use crate::weights;
 use anyhow::Result;
@@ -140,34 +138,25 @@ impl Initial {
         Ok(())
     }
 
-    /// What the file, if it is a model of ours, knows of its rows: the experiment's are read in the same way.
+    /// What the model in `file`, of which all `facts` are known, says of what is taken from it: of a
+    /// part, heads that are not taken say nothing about their tasks, and renamed ones are other
+    /// tasks' now.
     ///
     /// # Errors
-    /// What the file was trained on cannot be matched with the experiment's tasks.
-    pub fn adopt(&self, tasks: &mut [Task], folder: &Path) -> Result<Option<(ModelFacts, Fitted)>> {
-        let file = folder.join(self.file());
-        let Some(facts) = facts(&file)? else { return Ok(None) };
-        let place = file.display().to_string();
-        let is_whole = match self {
-            Self::File(_) => true,
-            Self::Part(part) => part.only.is_empty() && part.rename.is_empty(),
-        };
-        if is_whole {
-            let fitted = facts.adopt_to_train(tasks, &place)?;
-            return Ok(Some((facts, fitted)));
+    /// The file cannot be read.
+    pub fn facts_taken(&self, mut facts: ModelFacts, file: &Path) -> Result<ModelFacts> {
+        let Self::Part(InitialPart { rename, only, .. }) = self else { return Ok(facts) };
+        if only.is_empty() && rename.is_empty() {
+            return Ok(facts);
         }
-        // Of a part, the heads that are not taken say nothing about their tasks; renamed ones are other tasks' now.
-        let Self::Part(InitialPart { rename, .. }) = self else { unreachable!("a part has patterns or other names") };
-        let names = self.read(&file)?;
+        let names = self.read(file)?;
         let taken = |head: &str| names.iter().any(|(name, _)| below(name, head).is_some() && self.takes(name));
-        let mut own = facts;
-        for task in &mut own.tasks {
+        for task in &mut facts.tasks {
             let head = renamed(&format!("{}_layer", task.name), rename);
             task.name = head.strip_suffix("_layer").unwrap_or_default().to_string();
         }
-        own.tasks.retain(|task| taken(&format!("{}_layer", task.name)));
-        let fitted = own.adopt_to_train(tasks, &place)?;
-        Ok(Some((own, fitted)))
+        facts.tasks.retain(|task| taken(&format!("{}_layer", task.name)));
+        Ok(facts)
     }
 
     /// Whether a parameter is taken.

@@ -8,7 +8,7 @@ mod outside;
 mod same;
 mod stored;
 
-pub use assemble::{Assembly, Beginning, Loaded, scripted};
+pub use assemble::{Assembly, Before, Beginning, Loaded, scripted};
 pub use initial::{Initial, InitialPart, facts, of_checkpoint};
 pub use outside::{first_rows, warn_of_draws};
 pub use same::{Config, NEUTRAL, differences, is_among, is_place_of_data, whole_settings};

@@ -50,8 +50,10 @@ impl ChangedDefault {
 }
 
 /// Every default that has changed.
-const CHANGED_DEFAULTS: &[ChangedDefault] =
-    &[ChangedDefault { since: "0.2.0", section: "data", choice: Some("arrays"), key: "kind", before: "by_dtype" }];
+const CHANGED_DEFAULTS: &[ChangedDefault] = &[
+    ChangedDefault { since: "0.2.0", section: "data", choice: Some("arrays"), key: "kind", before: "by_dtype" },
+    ChangedDefault { since: "0.2.0", section: "data", choice: Some("images"), key: "grayscale", before: "rec709" },
+];
 
 /// Choices and settings whose mathematics is not what it was in version 0.1, such as
 /// `("method.nash_mtl", 2)`: the number of today's definition. All others have 1. A checkpoint

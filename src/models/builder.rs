@@ -13,18 +13,30 @@ pub struct Builder<'a> {
     path: nn::Path<'a>,
     seed: u64,
     levels: &'a [Option<i64>],
+    ids: bool,
 }
 
 impl<'a> Builder<'a> {
     /// A place at `path`.
     pub fn new(path: nn::Path<'a>, seed: u64) -> Self {
-        Self { path, seed, levels: &[] }
+        Self { path, seed, levels: &[], ids: false }
     }
 
     /// With what is known of the input's columns.
     #[must_use]
     pub fn with_levels(self, levels: &'a [Option<i64>]) -> Self {
         Self { levels, ..self }
+    }
+
+    /// With inputs that are ids, or not.
+    #[must_use]
+    pub fn with_ids(self, ids: bool) -> Self {
+        Self { ids, ..self }
+    }
+
+    /// The kind of inputs: int64 where they are ids, else that of parameters.
+    pub fn input_kind(&self) -> Kind {
+        if self.ids { Kind::Int64 } else { self.kind() }
     }
 
     /// Of each column of the input: the number of levels, where it holds indices of categories. Empty where nothing is known.

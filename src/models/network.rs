@@ -25,6 +25,8 @@ pub struct Plan<'a> {
     pub input: &'a [i64],
     /// Of each column of a row: the number of levels, where it holds indices of categories. Empty where nothing is known.
     pub levels: &'a [Option<i64>],
+    /// Whether rows are ids, int64, and not numbers.
+    pub ids: bool,
     /// What each task needs.
     pub outputs: &'a [Output],
     /// `Float` or `Double`.
@@ -53,7 +55,7 @@ impl Network {
         let mut store = nn::VarStore::new(Device::Cpu);
         store.set_kind(plan.precision);
         let tasks: Vec<String> = plan.outputs.iter().map(|output| output.task.clone()).collect();
-        let builder = Builder::new(store.root(), plan.seed).with_levels(plan.levels);
+        let builder = Builder::new(store.root(), plan.seed).with_levels(plan.levels).with_ids(plan.ids);
         let mut site = Site { flow: Flow::new(plan.input), builder, backbone: plan.backbone, tasks: &tasks };
         let representations = plan.architecture.wire(&mut site)?;
         let Site { mut flow, builder, .. } = site;
@@ -72,7 +74,7 @@ impl Network {
         let output = |(task, width): &(String, i64)| Output { task: task.clone(), width: *width, positions: vec![] };
         let (architecture, head) = (&ArchitectureKind::default(), &HeadKind::default());
         let (input, outputs) = (&[features], &tasks.iter().map(output).collect::<Vec<_>>());
-        let plan = Plan { architecture, backbone, head, input, levels: &[], outputs, precision, seed };
+        let plan = Plan { architecture, backbone, head, input, levels: &[], ids: false, outputs, precision, seed };
         Self::new(&plan).expect("the backbone takes rows of numbers")
     }
 

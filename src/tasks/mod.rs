@@ -51,6 +51,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whether they are labels of pixels: classes `[N, H, W]`, others `[N, columns, H, W]`.
+    pub fn has_pixels(&self) -> bool {
+        self.values.dim() == if self.is_classes() { 3 } else { 4 }
+    }
+
     /// The labels of `length` rows from row `start` on, as views.
     pub fn narrow(&self, start: i64, length: i64) -> Self {
         Self {

@@ -21,6 +21,8 @@ pub struct MapLayout {
 pub enum Known {
     /// The settings say so.
     Said,
+    /// So the model reads it that was trained before.
+    Model,
     /// One of the two places has as many numbers as the task has columns, the other has not.
     Columns,
     /// The shape looks like it, and hardly like the other.
@@ -31,11 +33,13 @@ pub enum Known {
 
 impl MapLayout {
     /// The layout of the array `size` `[N, …]` called `name`; `None` where it is not of maps
-    /// `[N, _, _, _]`. Labels have `columns` channels.
+    /// `[N, _, _, _]`. Labels have `columns` channels; `model` is the shape of a row, channels first,
+    /// to the model that was trained before.
     pub(super) fn new(
         name: &str,
         size: &[i64],
         columns: Option<i64>,
+        model: Option<&[i64]>,
         said: Option<&PerName<Channels>>,
     ) -> Option<Self> {
         let &[_, first, middle, last] = size else { return None };
@@ -43,6 +47,11 @@ impl MapLayout {
             |channels, known| Some(Self { name: name.to_string(), stored: [first, middle, last], channels, known });
         if let Some(channels) = said.and_then(|said| said.get(name)) {
             return layout(channels, Known::Said);
+        }
+        match model.map(|row| (row == [first, middle, last], row == [last, first, middle])) {
+            Some((true, false)) => return layout(Channels::First, Known::Model),
+            Some((false, true)) => return layout(Channels::Last, Known::Model),
+            _ => {}
         }
         match columns.map(|columns| (first == columns, last == columns)) {
             Some((true, false)) => return layout(Channels::First, Known::Columns),
@@ -71,6 +80,7 @@ impl MapLayout {
         let place = if self.channels == Channels::Last { "last" } else { "first" };
         let known = match self.known {
             Known::Said => "as `channels` says",
+            Known::Model => "as the model reads it",
             Known::Columns => "as many as the task has columns",
             Known::Likely => "by its shape",
             Known::Guessed => "a guess",
@@ -117,7 +127,7 @@ mod tests {
     #[test]
     fn a_guess_is_told_where_the_shape_could_be_read_both_ways() {
         let read = |size: [i64; 4], columns: Option<i64>| {
-            let layout = MapLayout::new("x", &size, columns, None).expect("maps");
+            let layout = MapLayout::new("x", &size, columns, None, None).expect("maps");
             (layout.channels, layout.known)
         };
         for (size, channels, known) in [
@@ -139,9 +149,17 @@ mod tests {
         assert_eq!(read([9, 16, 4, 4], Some(16)), (Channels::First, Known::Columns));
         assert_eq!(read([9, 16, 8, 5], Some(5)), (Channels::Last, Known::Columns));
         assert_eq!(read([9, 3, 3, 3], Some(3)), (Channels::First, Known::Guessed));
+        let by_model = |row: [i64; 3]| MapLayout::new("x", &[9, 16, 4, 4], None, Some(&row), None).expect("maps");
+        for (row, channels, known) in [
+            ([16, 4, 4], Channels::First, Known::Model),
+            ([4, 16, 4], Channels::Last, Known::Model),
+            ([3, 8, 8], Channels::Last, Known::Guessed),
+        ] {
+            assert_eq!((by_model(row).channels, by_model(row).known), (channels, known), "{row:?}");
+        }
         let said = PerName::Named([("x".to_string(), Channels::First)].into());
-        let layout = MapLayout::new("x", &[9, 16, 4, 4], None, Some(&said)).expect("maps");
+        let layout = MapLayout::new("x", &[9, 16, 4, 4], None, Some(&[4, 16, 4]), Some(&said)).expect("maps");
         assert_eq!((layout.channels, layout.known, layout.doubt()), (Channels::First, Known::Said, None));
-        assert_eq!(MapLayout::new("x", &[9, 16, 4], None, None), None);
+        assert_eq!(MapLayout::new("x", &[9, 16, 4], None, None, None), None);
     }
 }

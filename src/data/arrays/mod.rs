@@ -19,7 +19,7 @@ use crate::error::{BadSetting, Mistake, nearest, note};
 use crate::registry::{at, kind};
 use crate::tasks::{Form, Standardization, Target, Task};
 use anyhow::Result;
-use per_name::check_names;
+pub(super) use per_name::check_names;
 use read::Array;
 use rows::SameRows;
 use schemars::JsonSchema;
@@ -37,12 +37,13 @@ use tch::{Kind, Tensor};
 /// `{inputs: nyuv2/train/image, labels: {segmentation: nyuv2/train/label, depth: nyuv2/train/depth}}`. Files of one number
 /// belong together, so all folders hold the same numbers.
 ///
-/// Inputs are numbers of any type, `[N, …]`. What they are, `kind` says, or what reads them tells:
+/// Inputs are numbers `[N, …]`: uint8, int8 to int64, bool, float16 to float64, bfloat16. What they are, `kind` says, or what reads them tells:
 /// convolutions read images `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`, which are `x / 255`
 /// where they are uint8; a backbone with a `vocabulary` reads ids; all else is numbers as they are.
 /// Integers reach a TorchScript module as int64. `model.pt` keeps what its inputs are. Labels:
-/// classes `[N]` or of pixels `[N, H, W]`; binary and real ones `[N]`, `[N, columns]`, or of pixels
-/// with one channel per column. Relative paths start at the folder of the YAML.
+/// classes `[N]`, of tokens `[N, L]`, of pixels `[N, H, W]`; binary and real ones `[N, columns]`, of
+/// tokens `[N, columns, L]`, or of pixels with one channel per column; one column needs no dimension
+/// of its own. Relative paths start at the folder of the YAML.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Arrays {
@@ -80,6 +81,10 @@ pub struct Arrays {
     /// Change training images at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augmentation>,
+    /// Take means, deviations, categories and the order of classes from these rows also where the model was trained before
+    /// (`model.initial`, `model.torchscript`). Default: it goes on with its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refit: bool,
 }
 
 /// Where images keep their channels.
@@ -171,6 +176,7 @@ impl Source for Arrays {
         self.standardize(&mut rules, &train, request)?;
         let (validation, test) = (validation.map(|group| vec![group]), test.map(|group| vec![group]));
         let features = Features { inputs: Some(rules), ..Features::default() };
+        let augmentation = augmentation.map(|it| it.for_inputs(&train, &features)).transpose()?;
         let raw =
             Raw { train: vec![train], validation, test, features, standardizations, augmentation, own_inputs: false };
         layouts.iter().filter_map(MapLayout::doubt).for_each(note);
@@ -183,6 +189,10 @@ impl Source for Arrays {
 
     fn deals_all(&self) -> bool {
         true
+    }
+
+    fn refits(&self) -> bool {
+        self.refit
     }
 
     fn absolute(&self, folder: &Path) -> Data {
@@ -238,7 +248,8 @@ impl Arrays {
     fn read(&self, files: &ArrayRows, key: &str, request: &Request, layouts: &mut Vec<MapLayout>) -> Result<Group> {
         let mut rows = SameRows::default();
         let mut layout = |name: &str, size: &[i64], columns: Option<i64>| {
-            let layout = MapLayout::new(name, size, columns, self.channels.as_ref())?;
+            let model = request.fitted.filter(|_| columns.is_none()).and_then(|fitted| fitted.shape(name));
+            let layout = MapLayout::new(name, size, columns, model, self.channels.as_ref())?;
             if !layouts.contains(&layout) {
                 layouts.push(layout.clone());
             }
@@ -248,7 +259,8 @@ impl Arrays {
         for (name, path) in files.inputs() {
             let array = Array::open(&request.folder.join(path))?;
             rows.check(&array)?;
-            let input = input(&array, request.precision, |size| layout(&name, size, None))?;
+            let keeps_digits = self.may_scale(&name, request);
+            let input = input(&array, request.precision, keeps_digits, |size| layout(&name, size, None))?;
             inputs.push((name, input));
         }
         let mut targets = Vec::new();
@@ -264,14 +276,27 @@ impl Arrays {
             let array = Array::open(&request.folder.join(path))?;
             rows.check(&array)?;
             let ignore = self.ignore.get(&task.name).copied();
+            // What is standardized keeps its digits until then; version 0.1 did otherwise.
+            let keeps_digits = task.standardize && !request.plain_statistics;
+            let kind = if keeps_digits { Kind::Double } else { request.precision };
             let pieces = array.pieces(|piece, start| {
                 let place = |row: i64| array.place(start + row);
                 let values = arranged(piece, |size| layout(&task.name, size, Some(label_columns(task))));
-                Ok(Labels { task, values, ignore, place: &place }.target(request.precision)?)
+                Ok(Labels { task, values, ignore, place: &place }.target(kind)?)
             })?;
             targets.push(joined(pieces));
         }
         Ok(Group { inputs, tasks: (0..request.tasks.len()).collect(), targets })
+    }
+
+    /// Whether an input is standardized, if it turns out to be an image where only images are.
+    fn may_scale(&self, name: &str, request: &Request) -> bool {
+        let own = match &self.standardize {
+            Standardize::Images(all) => *all,
+            Standardize::Named(names) => names.iter().any(|named| named == name),
+        };
+        let known = request.fitted.and_then(|fitted| fitted.features.inputs.as_ref()?.get(name));
+        !request.plain_statistics && known.map_or(own, |rule| rule.scaling.is_some())
     }
 
     fn standardizations(&self, train: &Group, request: &Request) -> Result<Vec<Option<Standardization>>, Mistake> {
@@ -285,15 +310,21 @@ impl Arrays {
     }
 }
 
-/// An input as it is stored, channels first: real numbers in the run's precision, all else in its
-/// own type.
-fn input(array: &Array, precision: Kind, mut layout: impl FnMut(&[i64]) -> Option<MapLayout>) -> Result<Tensor> {
+/// An input as it is stored, channels first: real numbers in the run's precision, or in their own
+/// where it is double and `keeps_digits`; all else in its own type.
+fn input(
+    array: &Array,
+    precision: Kind,
+    keeps_digits: bool,
+    mut layout: impl FnMut(&[i64]) -> Option<MapLayout>,
+) -> Result<Tensor> {
     let pieces = array.pieces(|piece, start| {
         let piece = arranged(piece, &mut layout);
         if !piece.is_floating_point() {
             return Ok(piece);
         }
-        let piece = piece.to_kind(precision);
+        let is_kept = keeps_digits && piece.kind() == Kind::Double;
+        let piece = if is_kept { piece } else { piece.to_kind(precision) };
         let wrong = piece.isfinite().logical_not();
         if wrong.any().int64_value(&[]) != 0 {
             let row = wrong.nonzero().int64_value(&[0, 0]);

@@ -87,7 +87,7 @@ impl<'de> Deserialize<'de> for Standardize {
 }
 
 /// Refuses the first of `names`, written at `path`, that is none of the `allowed`.
-pub(super) fn check_names<'n>(
+pub(in crate::data) fn check_names<'n>(
     path: &str,
     what: &str,
     names: impl IntoIterator<Item = &'n String>,

@@ -140,7 +140,13 @@ fn what_does_not_fit_is_named_with_its_file_and_row() {
             "image.npy",
             "turned.npy",
             WHOLE,
-            "turned.npy, row 1: has shape [6, 2], task \"whole\" needs [N] or [N, H, W]",
+            "turned.npy, row 2 token 1: 10 is not a class of task \"whole\": 0 to 3 are",
+        ),
+        (
+            "image.npy",
+            "image.npy",
+            WHOLE,
+            "image.npy, row 1: has shape [6, 3, 5, 7], task \"whole\" needs [N], [N, L] or [N, H, W]",
         ),
         ("image.npy", "mixed", WHOLE, "mixed/5.npy: has shape [6, 8, 1], the first file [6, 8]"),
         ("odd", "\"all.npz:whole\"", WHOLE, "odd/first.npy: is not called by a number"),
@@ -282,7 +288,7 @@ fn a_model_without_the_key_divides_every_byte() {
     let features: Features =
         serde_json::from_str(r#"{"columns": [], "pixels": {"mean": [0.1, 0.2, 0.3], "std": [1.0, 2.0, 4.0]}}"#)
             .expect("features of version 0.1");
-    let fitted = super::super::Fitted { features, standardizations: vec![None], all_inputs: false };
+    let fitted = super::super::Fitted { features, standardizations: vec![None], shapes: vec![], all_inputs: false };
     let text = BOTH.replace(", kind: {photo: image, table: numbers}", "");
     let source: Data = serde_yaml::from_str(&format!("{{name: arrays, {text}}}")).expect("settings");
     let own = Request::new(&tasks, 1, Kind::Double, folder.path());

@@ -52,6 +52,12 @@ impl Loaded {
         self.weight.map_or(1.0, |column| self.table.columns[column][row])
     }
 
+    /// What each training row weighs, `[N]`; `None` where the file says nothing of it.
+    pub fn train_weights(&self) -> Option<Tensor> {
+        let weights: Vec<f64> = self.train(self.weight?).collect();
+        Some(Tensor::from_slice(&weights))
+    }
+
     /// Adds the inputs of a split, as the file has them, to a fingerprint.
     pub(in crate::data::csv) fn digest(&self, inputs: &[Input], split: usize, place: Place, digest: &mut Digest) {
         let rows = &self.rows[split];

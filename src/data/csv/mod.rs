@@ -27,7 +27,8 @@ use table::{Opened, Role, Wanted};
 use tch::{Kind, Tensor};
 
 /// Rows from files with a header line: `.csv` (commas), `.tsv` (tabs), either also as `.csv.gz`, `.tsv.gz`; or from `.parquet`
-/// files, where Polytask was built with `--features parquet` (mistakes count their rows as lines, the header as line 1).
+/// files, where Polytask was built with `--features parquet` (mistakes count their rows as lines, the header as line 1). Spaces
+/// at the ends of a cell are no part of it, quoted or not.
 ///
 /// Each split is a PATH, or a share of a file's rows, `{file: PATH, fraction: 0.5}`, or, for tasks with their own inputs,
 /// one of these per task: `{TASK: …, TASK: …}`. Shares of one file are drawn by the seed and are disjoint. A split that is
@@ -65,7 +66,8 @@ pub struct Csv {
     /// indices instead.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub categorical: Vec<String>,
-    /// Bring every numeric input to mean 0 and (population) standard deviation 1 over the training rows.
+    /// Bring every numeric input to mean 0 and (population) standard deviation 1 over the training rows that have a value:
+    /// scikit-learn's `StandardScaler`, which looks past empty cells, before its `SimpleImputer`.
     #[serde(default = "yes")]
     pub standardize: bool,
     /// What an empty cell of a numeric input is.
@@ -79,6 +81,10 @@ pub struct Csv {
     /// times, and so do the means and deviations by which columns and labels are standardized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
+    /// Take means, deviations, categories and the order of classes from these rows also where the model was trained before
+    /// (`model.initial`, `model.torchscript`). Default: it goes on with its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refit: bool,
 }
 
 /// What an empty cell of a numeric input is.
@@ -147,6 +153,10 @@ impl Source for Csv {
 
     fn deals_all(&self) -> bool {
         split::deals_all(self)
+    }
+
+    fn refits(&self) -> bool {
+        self.refit
     }
 
     fn absolute(&self, folder: &Path) -> Data {

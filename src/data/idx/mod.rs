@@ -42,6 +42,10 @@ pub struct Idx {
     /// Change training images at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augmentation>,
+    /// Take means, deviations, categories and the order of classes from these rows also where the model was trained before
+    /// (`model.initial`, `model.torchscript`). Default: it goes on with its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refit: bool,
 }
 
 /// Images and their labels.
@@ -89,8 +93,8 @@ impl Source for Idx {
         for group in validation.iter().chain(&test).flatten() {
             alike(&train, group)?;
         }
-        let images = &train.inputs[0].1;
-        let features = request.images(self.standardize, images)?;
+        let features = request.images(self.standardize, &[(&train.inputs[0].1, None)])?;
+        let augmentation = augmentation.map(|it| it.for_inputs(&train, &features)).transpose()?;
         let standardizations = request.tasks.iter().map(|_| None).collect();
         Ok(Raw { train: vec![train], validation, test, features, standardizations, augmentation, own_inputs: false }
             .finish(request))
@@ -102,6 +106,10 @@ impl Source for Idx {
 
     fn deals_all(&self) -> bool {
         true
+    }
+
+    fn refits(&self) -> bool {
+        self.refit
     }
 
     fn absolute(&self, folder: &Path) -> Data {

@@ -1,13 +1,16 @@
 //! One image or one map of labels from a file, brought to a size.
 
+use super::indices;
 use crate::data::arrays::npy;
 use crate::error::Mistake;
 use crate::files;
 use anyhow::Result;
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageFormat};
+use image::{DynamicImage, GrayImage, ImageFormat, RgbImage, RgbaImage};
+use image_webp::{DecodingError, WebPDecoder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::io::Cursor;
 use std::path::Path;
 use tch::{Kind, Tensor};
 
@@ -20,6 +23,47 @@ pub enum Fit {
     Cover,
     /// Resized, each side by itself.
     Stretch,
+}
+
+/// How colors become gray.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Grayscale {
+    /// `0.299 R + 0.587 G + 0.114 B` (ITU-R BT.601), as `convert("L")` of PIL and `Grayscale` of
+    /// torchvision, before resizing.
+    #[default]
+    Rec601,
+    /// `0.2126 R + 0.7152 G + 0.0722 B` (ITU-R BT.709), after resizing: the rule of version 0.1.
+    Rec709,
+}
+
+impl Grayscale {
+    /// The image in gray, where this rule turns colors into gray before an image is resized.
+    fn before_resizing(self, image: DynamicImage) -> DynamicImage {
+        if self == Self::Rec709 || !image.color().has_color() {
+            return image;
+        }
+        let image = image.into_rgb8();
+        // PIL's fixed-point weights, which sum to 2^16.
+        let gray = |pixel: &[u8]| {
+            let [red, green, blue] = [0, 1, 2].map(|channel| u32::from(pixel[channel]));
+            ((19_595 * red + 38_470 * green + 7_471 * blue + 0x8000) >> 16) as u8
+        };
+        let bytes = image.as_raw().chunks_exact(3).map(gray).collect();
+        GrayImage::from_raw(image.width(), image.height(), bytes).expect("a byte per pixel").into()
+    }
+}
+
+/// The form to which images are brought.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    /// 1 or 3.
+    pub channels: i64,
+    pub grayscale: Grayscale,
+    /// Height and width.
+    pub size: [u32; 2],
+    /// `None` where all must have the size.
+    pub fit: Option<Fit>,
 }
 
 /// The kinds of files that a cell may name.
@@ -46,8 +90,11 @@ fn part((height, width): (u32, u32), [to_height, to_width]: [u32; 2], fit: Fit) 
     }
 }
 
-fn decode(path: &Path, place: &str) -> Result<DynamicImage> {
-    let bytes = files::read(path).map_err(|error| error.context(place.to_string()))?;
+fn read(path: &Path, place: &str) -> Result<Vec<u8>> {
+    files::read(path).map_err(|error| error.context(place.to_string()))
+}
+
+fn decode(path: &Path, bytes: &[u8], place: &str) -> Result<DynamicImage> {
     let refuse = |error: &dyn std::fmt::Display| {
         let what = format!("{} does not decode ({error})", path.display());
         Mistake::new(place, what).remedy("use png, jpeg, bmp or webp, and look whether the file is whole")
@@ -60,23 +107,34 @@ fn decode(path: &Path, place: &str) -> Result<DynamicImage> {
         _ => None,
     };
     // What the bytes say comes first: many a file is called otherwise than it is.
-    let format = image::guess_format(&bytes).ok().or(named);
+    let format = image::guess_format(bytes).ok().or(named);
     let format = format.ok_or_else(|| refuse(&"it is of none of the known formats"))?;
-    Ok(image::load_from_memory_with_format(&bytes, format).map_err(|error| refuse(&error))?)
+    if format == ImageFormat::WebP {
+        return Ok(webp(bytes).map_err(|error| refuse(&error))?);
+    }
+    Ok(image::load_from_memory_with_format(bytes, format).map_err(|error| refuse(&error))?)
+}
+
+fn webp(bytes: &[u8]) -> Result<DynamicImage, DecodingError> {
+    let mut decoder = WebPDecoder::new(Cursor::new(bytes))?;
+    let (width, height) = decoder.dimensions();
+    let mut pixels = vec![0; decoder.output_buffer_size().ok_or(DecodingError::ImageTooLarge)?];
+    decoder.read_image(&mut pixels)?;
+    let image = match decoder.has_alpha() {
+        true => RgbaImage::from_raw(width, height, pixels).map(DynamicImage::from),
+        false => RgbImage::from_raw(width, height, pixels).map(DynamicImage::from),
+    };
+    Ok(image.expect("as many bytes as pixels"))
 }
 
 /// An image as bytes, `channels × height × width`; `place` is the row. Before resizing it had `(height, width)`.
 ///
 /// # Errors
 /// It is missing, does not decode, or is of another size where none is given to bring it to.
-pub(super) fn pixels(
-    path: &Path,
-    place: &str,
-    channels: i64,
-    size: [u32; 2],
-    fit: Option<Fit>,
-) -> Result<(Vec<u8>, (u32, u32))> {
-    let image = decode(path, place)?;
+pub(super) fn pixels(path: &Path, place: &str, form: Form) -> Result<(Vec<u8>, (u32, u32))> {
+    let Form { channels, grayscale, size, fit } = form;
+    let image = decode(path, &read(path, place)?, place)?;
+    let image = if channels == 1 { grayscale.before_resizing(image) } else { image };
     let found = (image.height(), image.width());
     let image = match fit {
         _ if found == (size[0], size[1]) => image,
@@ -110,19 +168,20 @@ pub(super) fn pixels(
 /// # Errors
 /// As [`pixels`].
 pub(super) fn size(path: &Path, place: &str) -> Result<[u32; 2]> {
-    let image = decode(path, place)?;
+    let image = decode(path, &read(path, place)?, place)?;
     Ok([image.height(), image.width()])
 }
 
-/// Labels of pixels `[H, W]` or `[C, H, W]`: a greyscale image's numbers (8 or 16 bits), or those of a `.npy` file
-/// (`[H, W]`, `[H, W, C]` or `[C, H, W]`); brought to the size by the nearest pixel.
+/// Labels of pixels `[H, W]` or `[C, H, W]`: a gray image's numbers (8 or 16 bits; of 1 bit, 0 and 1), the indices of a png
+/// with a palette, or the numbers of a `.npy` file (`[H, W]`, `[H, W, C]` or `[C, H, W]`); brought to the size by the nearest
+/// pixel.
 ///
 /// # Errors
-/// It is missing, does not decode, has colours, or is of another size than its image `(height, width)`.
+/// It is missing, does not decode, has colors, or is of another size than its image `(height, width)`.
 pub(super) fn map(path: &Path, place: &str, image: (u32, u32), size: [u32; 2], fit: Option<Fit>) -> Result<Tensor> {
+    let bytes = read(path, place)?;
     let map = if kind(path) == Some("npy") {
-        let map =
-            npy(&files::read(path).map_err(|error| error.context(place.to_string()))?, &path.display().to_string())?;
+        let map = npy(&bytes, &path.display().to_string())?;
         let shape = map.size();
         let size = [i64::from(image.0), i64::from(image.1)];
         match shape.as_slice() {
@@ -135,16 +194,18 @@ pub(super) fn map(path: &Path, place: &str, image: (u32, u32), size: [u32; 2], f
                 return Err(Mistake::new(place, what).remedy("write one map per file").into());
             }
         }
+    } else if let Some(indices) = indices::read(&bytes) {
+        indices
     } else {
-        let (numbers, found) = match decode(path, place)? {
-            DynamicImage::ImageLuma8(grey) => {
-                (grey.iter().map(|&n| i32::from(n)).collect::<Vec<_>>(), grey.dimensions())
+        let (numbers, found) = match decode(path, &bytes, place)? {
+            DynamicImage::ImageLuma8(gray) => {
+                (gray.iter().map(|&n| i32::from(n)).collect::<Vec<_>>(), gray.dimensions())
             }
-            DynamicImage::ImageLuma16(grey) => (grey.iter().map(|&n| i32::from(n)).collect(), grey.dimensions()),
+            DynamicImage::ImageLuma16(gray) => (gray.iter().map(|&n| i32::from(n)).collect(), gray.dimensions()),
             other => {
                 let what =
-                    format!("{} has colours ({:?}), and labels of pixels are numbers", path.display(), other.color());
-                return Err(Mistake::new(place, what).remedy("write it as greyscale, or as .npy").into());
+                    format!("{} has colors ({:?}), and labels of pixels are numbers", path.display(), other.color());
+                return Err(Mistake::new(place, what).remedy("write it as a gray image, or as .npy").into());
             }
         };
         Tensor::from_slice(&numbers).view([i64::from(found.1), i64::from(found.0)])

@@ -1,13 +1,14 @@
 //! Images in files that a table names, with labels from its columns or from maps that it names too.
 
 mod decode;
+mod indices;
 #[cfg(test)]
 mod tests;
 
-pub use decode::Fit;
+pub use decode::{Fit, Grayscale};
 
 use super::csv::fit::{self, Loaded};
-use super::csv::split::{Plan, SPLITS};
+use super::csv::split::{Piece, Plan, SPLITS};
 use super::csv::table::{Opened, Role, Wanted};
 use super::labels::{Labels, check_labelled};
 use super::{Augmentation, Csv, Data, Dataset, Files, Fractions, Group, Missing, Raw, Request, Source, UnseenPolicy};
@@ -24,9 +25,10 @@ use tch::{Kind, Tensor};
 /// Images (png, jpeg, bmp, webp) that a CSV names, one per row, with labels in its other columns.
 ///
 /// The splits are written as those of `csv`: a PATH each, `{file: PATH, fraction: 0.5}`, or `table` with `fractions`. A label
-/// column holds labels as in `csv`, or names a map of labels with one number per pixel: a greyscale image (classes; depths) or
-/// a `.npy` file `[H, W]`, `[C, H, W]` or `[H, W, C]`. Inputs `[N, channels, H, W]`, numbers from 0 to 1. They stay one byte
-/// per number in memory until a step reads them. Relative paths of tables start at the folder of the YAML.
+/// column holds labels as in `csv`, or names a map of labels with one number per pixel: a gray image (classes; depths; of 1
+/// bit, classes 0 and 1; numbers of 2 or 4 bits spread to 0 to 255, as by Pillow), the indices of a png with a palette, or a `.npy` file `[H, W]`, `[C, H, W]` or `[H, W, C]`. Inputs
+/// `[N, channels, H, W]`, numbers from 0 to 1. They stay one byte per number in memory until a step reads them. Relative paths
+/// of tables start at the folder of the YAML.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Images {
@@ -64,18 +66,26 @@ pub struct Images {
     /// How an image of other proportions comes to `size`.
     #[serde(default)]
     pub fit: Fit,
-    /// 1 (grey) or 3 (red, green, blue).
+    /// 1 (gray) or 3 (red, green, blue).
     #[serde(default = "three", deserialize_with = "channels")]
     pub channels: i64,
+    /// How colors become gray, where `channels` is 1.
+    #[serde(default)]
+    pub grayscale: Grayscale,
     /// Task -> the number in its maps that stands for no label, such as `{segmentation: 255, depth: 0}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ignore: BTreeMap<String, f64>,
-    /// Bring every channel to mean 0 and standard deviation 1 over the training rows' pixels.
+    /// Bring every channel to mean 0 and standard deviation 1 over the pixels of all training rows, each
+    /// of which counts as often as its weight says.
     #[serde(default)]
     pub standardize: bool,
     /// Change training images at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augmentation>,
+    /// Take means, deviations, categories and the order of classes from these rows also where the model was trained before
+    /// (`model.initial`, `model.torchscript`). Default: it goes on with its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refit: bool,
 }
 
 fn file() -> String {
@@ -107,18 +117,19 @@ impl Source for Images {
         let plan = Plan::new(&self.as_csv(), request.tasks, request.folder)?;
         let maps = self.maps(&plan, request)?;
         let tables = self.tables(&plan, &maps, request)?;
-        let train = plan.splits[0].as_ref().expect("a plan has a training split");
+        let train_pieces = plan.splits[0].as_ref().expect("a plan has a training split");
         let standardizations = request.standardizations(|| {
-            let of = |(index, task): (usize, &Task)| match train.iter().find(|piece| piece.tasks.contains(&index)) {
-                Some(piece) if !maps[index] => fit::standardization(index, task, &tables[piece.file].rows, request),
-                _ => Ok(None),
-            };
+            let of =
+                |(index, task): (usize, &Task)| match train_pieces.iter().find(|piece| piece.tasks.contains(&index)) {
+                    Some(piece) if !maps[index] => fit::standardization(index, task, &tables[piece.file].rows, request),
+                    _ => Ok(None),
+                };
             request.tasks.iter().enumerate().map(of).collect::<Result<Vec<_>, _>>()
         })?;
         let size = match self.size {
             Some(size) => size,
             None => {
-                let table = &tables[train[0].file];
+                let table = &tables[train_pieces[0].file];
                 let row = table.rows.rows[0][0];
                 decode::size(&table.path(0, row).expect("checked"), &table.place(&self.column, row))?
             }
@@ -126,9 +137,7 @@ impl Source for Images {
         let known = Known { maps: &maps, standardizations: &standardizations, size };
         let build = |split: usize| -> Result<Option<Vec<Group>>> {
             let Some(pieces) = &plan.splits[split] else { return Ok(None) };
-            let group = |piece: &super::csv::split::Piece| {
-                self.group(&tables[piece.file], &piece.tasks, split, &known, request)
-            };
+            let group = |piece: &Piece| self.group(&tables[piece.file], &piece.tasks, split, &known, request);
             pieces.iter().map(group).collect::<Result<Vec<_>>>().map(Some)
         };
         let train = build(0)?.expect("a plan has a training split");
@@ -137,7 +146,13 @@ impl Source for Images {
                 check_labelled(&request.tasks[task], target, "data.train")?;
             }
         }
-        let features = request.images(self.standardize, &train[0].inputs[0].1)?;
+        let of_file = |(at, piece): (usize, &Piece)| {
+            let is_first = train_pieces[..at].iter().all(|other| other.file != piece.file);
+            is_first.then(|| (&train[at].inputs[0].1, tables[piece.file].rows.train_weights()))
+        };
+        let pixels: Vec<_> = train_pieces.iter().enumerate().filter_map(of_file).collect();
+        let features = request.images(self.standardize, &pixels)?;
+        let augmentation = augmentation.map(|it| it.for_inputs(&train[0], &features)).transpose()?;
         let (validation, test) = (build(1)?, build(2)?);
         Ok(Raw { train, validation, test, features, standardizations, augmentation, own_inputs: plan.own }
             .finish(request))
@@ -149,6 +164,10 @@ impl Source for Images {
 
     fn deals_all(&self) -> bool {
         self.as_csv().deals_all()
+    }
+
+    fn refits(&self) -> bool {
+        self.refit
     }
 
     fn absolute(&self, folder: &Path) -> Data {
@@ -200,6 +219,7 @@ impl Images {
             missing: Missing::Error,
             unseen: UnseenPolicy::default(),
             weight: self.weight.clone(),
+            refit: self.refit,
         }
     }
 
@@ -278,7 +298,8 @@ impl Images {
         let [height, width] = known.size.map(i64::from);
         let image = |&row: &usize| {
             let path = table.path(0, row).expect("checked");
-            decode::pixels(&path, &table.place(&self.column, row), self.channels, known.size, fit)
+            let form = decode::Form { channels: self.channels, grayscale: self.grayscale, size: known.size, fit };
+            decode::pixels(&path, &table.place(&self.column, row), form)
         };
         let cells = (self.channels * height * width) as usize;
         let mut bytes = vec![0u8; rows.len() * cells];

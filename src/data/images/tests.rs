@@ -83,6 +83,80 @@ fn sixteen_bits_are_numbers() {
 }
 
 #[test]
+fn single_bits_and_palettes_are_classes_by_their_numbers() {
+    let classes = |file: &str, classes: i64| -> Vec<i64> {
+        let task = format!("{{name: mask, loss: {{name: cross_entropy, classes: {classes}}}}}");
+        let data = load("train: rows.csv", &format!("file,mask\n1.png,{file}\n"), &[&task]).expect("loads");
+        Vec::try_from(data.train[0].targets[0].values.to_kind(Kind::Int64).view([-1])).expect("numbers")
+    };
+    let bits = classes("bits.png", 2);
+    assert_eq!((bits.iter().sum::<i64>(), bits[0], bits[4 * 12 + 6]), (32, 0, 1));
+    for (bits, most) in [(1, 2), (2, 4), (4, 16), (8, 200)] {
+        let expected: Vec<i64> = (0..96).map(|pixel| pixel * 7 % most).collect();
+        assert_eq!(classes(&format!("palette{bits}.png"), most), expected, "{bits} bits");
+    }
+}
+
+#[test]
+fn lossy_webp_has_the_pixels_of_libwebp() {
+    let data = load("train: rows.csv", "file,smile\nlossy.webp,1\n", &[SMILE]).expect("loads");
+    let expected = crate::data::arrays::npy(&fs::read(fixtures().join("lossy.npy")).expect("read"), "lossy.npy");
+    let expected = expected.expect("an array").permute([2, 0, 1]).unsqueeze(0).to_kind(Kind::Int64);
+    let apart = (data.train[0].inputs[0].1.to_kind(Kind::Int64) - expected).abs().max().int64_value(&[]);
+    assert!(apart <= 2, "{apart}");
+}
+
+#[test]
+fn colors_become_gray_as_pillow_makes_them() {
+    for name in ["rgb", "rgba"] {
+        let expected = crate::data::arrays::npy(&fs::read(fixtures().join(format!("{name}.npy"))).expect("read"), name);
+        let gray = |more: &str| {
+            let rows = format!("file,smile\n{name}.png,1\n");
+            let data = load(&format!("train: rows.csv, channels: 1{more}"), &rows, &[SMILE]).expect("loads");
+            data.train[0].inputs[0].1.view([8, 12])
+        };
+        assert_eq!(gray(""), expected.expect("an array"), "{name}");
+        // The rule of version 0.1 gives green more and blue less.
+        assert_ne!(gray(", grayscale: rec709"), gray(", grayscale: rec601"), "{name}");
+    }
+}
+
+#[test]
+fn pixels_of_all_training_rows_make_the_statistics_each_by_its_weight() {
+    let scaling = |text: &str, table: &str, tasks: &[&str]| {
+        let data = load(&format!("{text}, standardize: true"), table, tasks).expect("loads");
+        data.features.inputs.expect("an image").remove("x").expect("the image").scaling.expect("standardized")
+    };
+    let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
+    let table = "file,smile,weight\n1.png,1,2\n2.bmp,0,1\n5.png,1,0\n";
+    let weighted = scaling("train: rows.csv, weight: weight", table, &[SMILE]);
+    // Green is 20, 20 and 40 of 255 in all pixels; red is 5 less in half of them.
+    assert!(close(&weighted.mean[1..2], &[80.0 / 3.0 / 255.0]), "{weighted:?}");
+    let twice = scaling("train: rows.csv", "file,smile\n1.png,1\n1.png,1\n2.bmp,0\n", &[SMILE]);
+    assert!(close(&weighted.mean, &twice.mean) && close(&weighted.std, &twice.std), "{weighted:?} {twice:?}");
+    // A table for each task: the pixels of all of them, whatever task comes first.
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).expect("written");
+        folder.path().join(name).display().to_string()
+    };
+    let one = write("one.csv", "file,smile\n1.png,1\n1.png,0\n");
+    let two = write("two.csv", "file,size\n2.bmp,1\n");
+    let own = format!("train: {{smile: {one}, size: {two}}}");
+    let size = SMILE.replace("smile", "size");
+    for tasks in [[SMILE, &size], [&size, SMILE]] {
+        let all = scaling(&own, "", &tasks);
+        assert!(close(&all.mean, &twice.mean) && close(&all.std, &twice.std), "{all:?}");
+    }
+    // Tasks of one table see its pixels once.
+    let shared = write("both.csv", "file,smile,size\n1.png,1,1\n1.png,0,0\n");
+    let all = scaling(&format!("train: {{smile: {shared}, size: {shared}}}"), "", &[SMILE, &size]);
+    assert!(close(&all.mean[1..2], &[20.0 / 255.0]), "{all:?}");
+    let all = scaling(&format!("train: {{smile: {shared}, size: {two}}}"), "", &[SMILE, &size]);
+    assert!(close(&all.mean, &twice.mean), "{all:?}");
+}
+
+#[test]
 fn a_table_is_cut_by_fractions() {
     let text = "table: rows.csv, fractions: {train: 0.6, validation: 0.4}, standardize: true";
     let data = load(text, ROWS, &[SMILE]).expect("loads");
@@ -115,7 +189,7 @@ fn what_does_not_fit_is_named_with_its_file_and_row() {
             MASK,
             "mask1.png pixel [0, 0]: 255 is not a class of task \"mask\": 0 to 2 are",
         ),
-        ("train: rows.csv", "file,mask\n1.png,coloured.png\n", MASK, "coloured.png has colours"),
+        ("train: rows.csv", "file,mask\n1.png,coloured.png\n", MASK, "coloured.png has colors"),
         (
             "train: rows.csv",
             "file,smile\n1.png,yes\n",

@@ -232,6 +232,7 @@ fn a_models_statistics_take_the_place_of_the_datas() {
     let known = |features: &Features| Fitted {
         features: features.clone(),
         standardizations: standardizations.iter().cloned().map(Some).collect(),
+        shapes: vec![],
         all_inputs: false,
     };
     let fitted = known(&features);

@@ -64,7 +64,7 @@ impl Backbone for TorchScript {
 impl TorchScript {
     /// The shape of a row that comes out when so many rows of zeros go in.
     fn output(&self, module: &Module, builder: &Builder, input: &[i64], rows: i64) -> Result<Vec<i64>> {
-        let x = Tensor::zeros([&[rows], input].concat(), (builder.kind(), Device::Cpu));
+        let x = Tensor::zeros([&[rows], input].concat(), (builder.input_kind(), Device::Cpu));
         let outputs = no_grad(|| module.forward(&[x]))?;
         let wrong = |what: String| {
             Mistake::new(self.file.display(), what).remedy("give a module of one output [rows, …features]")

@@ -94,8 +94,13 @@ pub fn wire(
                 output.task,
                 output.positions
             );
-            let kind = if labels == 2 { "feature maps, such as unet or resnet" } else { "features per token" };
-            return Err(BadSetting::new("backbone", what).remedy(format!("choose a backbone that gives {kind}")));
+            let remedy = match labels {
+                1 => {
+                    "choose a backbone that gives features per token; of labels of several columns name each in `target`"
+                }
+                _ => "choose a backbone that gives feature maps, such as unet or resnet",
+            };
+            return Err(BadSetting::new("backbone", what).remedy(remedy));
         }
     };
     let layers = kind.build(&builder.at(&name), flow.shape(x), output.width).map_err(|bad| bad.under("head"))?;
