@@ -49,7 +49,9 @@ fn torchscript(path: &Path) -> Result<String> {
         text +=
             &format!("\nwritten by polytask {}, {} input columns", metadata.polytask, metadata.facts.features.width());
         for task in &metadata.facts.tasks {
-            text += &format!("\n  task {}  {:?}", task.name, task.form);
+            let labels =
+                task.labels.as_ref().map_or(String::new(), |labels| format!("  labels: {}", labels.join(", ")));
+            text += &format!("\n  task {}  {:?}{labels}", task.name, task.form);
         }
     }
     Ok(text)

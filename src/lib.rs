@@ -10,8 +10,8 @@
 //! | YAML with places, its manual, what a task is | [`yaml`], [`manual`], [`tasks`], [`weights`] |
 //! | the parts of a run | [`data`], [`models`], [`methods`], [`optim`], [`record`] |
 //! | what differentiates, what balances, what a folder holds, where a run takes place | [`engine`], [`balance`], [`run`], [`metadata`], [`environment`] |
-//! | the loop, and models at work | [`trainer`], [`predict`], [`inspect`] |
-//! | YAML to checked parts, and what came of them | [`experiment`], [`summary`], [`trajectory`] |
+//! | the loop, and what a model's file holds | [`trainer`], [`inspect`] |
+//! | YAML to checked parts, what came of them, and models at work | [`experiment`], [`summary`], [`trajectory`], [`predict`] |
 //! | one run from YAML to summary, and what is seen on the way | [`train`], [`affinity`] |
 //! | many runs, and what they came to | [`sweep`], [`comparison`], [`report`], [`tradeoff`] |
 //! | the commands | [`cli`] |

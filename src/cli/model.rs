@@ -8,7 +8,7 @@ use crate::error::{Mistake, note};
 use crate::experiment::{self, Experiment, first_rows, scripted, warn_of_draws};
 use crate::libtorch::DeviceChoice;
 use crate::metadata::{self, Metadata};
-use crate::predict::predict;
+use crate::predict::{GivenRows, predict};
 use crate::run;
 use crate::summary::by_task;
 use crate::trainer::measure;
@@ -16,6 +16,7 @@ use crate::yaml::Document;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Whose split is measured.
@@ -188,18 +189,26 @@ pub fn model_file(path: &Path) -> Result<PathBuf> {
     Ok(model)
 }
 
-/// Runs a TorchScript model on the rows of a CSV.
+/// Runs a TorchScript model on rows without labels.
 ///
-/// Writes, per task, TASK_0 … TASK_k (the model's outputs: logits, or values in the label's own unit) and TASK (the
-/// decision). A model from a run finds its input columns by name and standardises them as in training; any other takes
-/// the columns in file order as they are, and its unnamed outputs are called output0, output1, ….
+/// INPUT is what the model was trained on: a table with a header (.csv, .tsv, either also as .gz, .parquet); an array whose
+/// first dimension is the rows (FILE.npy, FILE.npz:KEY, FILE.safetensors:KEY, or a folder of numbered .npy files); an idx
+/// file; or images (png, jpeg, bmp, webp): one file, a folder, or a table that names them as in training. A model of several
+/// inputs takes NAME=PATH for each. A model from a run finds columns by name and prepares every input as in training; any
+/// other takes the columns of a table in file order and arrays as they are (integers as int64).
+///
+/// A CSV gets, per task, TASK_0 … TASK_k (the model's outputs: logits, or values in the label's own unit) and TASK (the
+/// decision). FILE.npz gets arrays, for outputs of any shape such as one of every pixel: TASK (the outputs) and
+/// TASK.decision (classes as int64, numbered in the order of the task's `labels`, which `polytask inspect` shows; yes or no
+/// as uint8; of values there is none, they are their own decision). Unnamed outputs are called output0, output1, ….
 #[derive(Debug, Args)]
 pub struct Predict {
     /// A TorchScript file, or a run's folder
     model: PathBuf,
-    /// A CSV with a header (.csv, .tsv, .gz)
-    input: PathBuf,
-    /// The CSV to write
+    /// The rows: PATH, or NAME=PATH for each of several inputs
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<OsString>,
+    /// The file to write: a CSV (.tsv: with tabs), or FILE.npz
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
     /// Write softmax or sigmoid of the logits instead of the logits
@@ -215,7 +224,8 @@ impl Predict {
     pub fn run(&self) -> Result<()> {
         let device = self.device.parse::<DeviceChoice>()?.resolve()?;
         environment::prepare(1, device);
-        let rows = predict(&model_file(&self.model)?, &self.input, &self.out, device, self.probabilities)?;
+        let given: Vec<GivenRows> = self.inputs.iter().map(|text| GivenRows::new(text)).collect();
+        let rows = predict(&model_file(&self.model)?, &given, &self.out, device, self.probabilities)?;
         note(format!("{rows} rows written to {}", self.out.display()));
         Ok(())
     }

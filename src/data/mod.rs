@@ -29,6 +29,7 @@ mod scaling;
 mod scenes;
 mod slice;
 mod synthetic;
+mod unlabelled;
 
 pub use self::csv::*;
 pub use arrays::{ArrayRows, Arrays, Channels, Inputs, Known, MapLayout, PerName, Standardize};
@@ -49,6 +50,7 @@ pub use scaling::Scaling;
 pub use scenes::Scenes;
 pub use slice::Slice;
 pub use synthetic::*;
+pub use unlabelled::{KnownInputs, UnlabelledRows};
 
 /// Rows that share their inputs, with the tasks that read them. A whole split is a list of groups, and so is a batch.
 ///

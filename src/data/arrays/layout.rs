@@ -67,6 +67,18 @@ impl MapLayout {
         layout(channels, if other { Known::Guessed } else { Known::Likely })
     }
 
+    /// The layout of an array of inputs for a model that reads rows of `shape`: the reading that gives this shape, where
+    /// only one of the two does; else as that of [`new`](Self::new).
+    pub(in crate::data) fn for_model(
+        name: &str,
+        size: &[i64],
+        shape: Option<&[i64]>,
+        said: Option<&PerName<Channels>>,
+    ) -> Option<Self> {
+        let by_model = Self::new(name, size, None, shape, None).filter(|layout| layout.known == Known::Model);
+        by_model.or_else(|| Self::new(name, size, None, None, said))
+    }
+
     /// The array with its channels first.
     pub(super) fn apply(&self, array: Tensor) -> Tensor {
         match self.channels {
@@ -157,6 +169,14 @@ mod tests {
         ] {
             assert_eq!((by_model(row).channels, by_model(row).known), (channels, known), "{row:?}");
         }
+        let of_model = |size: [i64; 4], shape: [i64; 3], said: Option<&PerName<Channels>>| {
+            MapLayout::for_model("x", &size, Some(&shape), said).expect("maps").channels
+        };
+        let first = PerName::All(Channels::First);
+        assert_eq!(of_model([9, 16, 4, 4], [16, 4, 4], None), Channels::First, "the model's shape decides");
+        assert_eq!(of_model([9, 4, 4, 16], [16, 4, 4], Some(&first)), Channels::Last);
+        assert_eq!(of_model([9, 3, 3, 3], [3, 3, 3], Some(&PerName::All(Channels::Last))), Channels::Last);
+        assert_eq!(of_model([9, 3, 3, 3], [3, 3, 3], None), Channels::First, "as a source guesses");
         let said = PerName::Named([("x".to_string(), Channels::First)].into());
         let layout = MapLayout::new("x", &[9, 16, 4, 4], None, Some(&[4, 16, 4]), Some(&said)).expect("maps");
         assert_eq!((layout.channels, layout.known, layout.doubt()), (Channels::First, Known::Said, None));

@@ -7,10 +7,14 @@ mod rows;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod unlabelled;
 
 pub use layout::{Known, MapLayout};
 pub use per_name::{PerName, Standardize};
-pub(super) use read::npy;
+pub(super) use read::{extension, keyed, npy};
+pub(super) use rows::{Number, SameRows};
+pub(super) use rules::{check_channels, check_ids};
+pub(super) use unlabelled::unlabelled;
 
 use super::held_out::{HeldOut, hold_out};
 use super::labels::{Labels, check_labelled, standardization};
@@ -21,7 +25,6 @@ use crate::tasks::{Form, Standardization, Target, Task};
 use anyhow::Result;
 pub(super) use per_name::check_names;
 use read::Array;
-use rows::SameRows;
 use schemars::JsonSchema;
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
@@ -219,7 +222,8 @@ impl ArrayRows {
         Self { inputs, labels: all(&self.labels) }
     }
 
-    fn inputs(&self) -> Vec<(String, &PathBuf)> {
+    /// The inputs by name, in the order of their names.
+    pub(super) fn inputs(&self) -> Vec<(String, &PathBuf)> {
         match &self.inputs {
             Inputs::One(path) => vec![("x".into(), path)],
             Inputs::Named(paths) => paths.iter().map(|(name, path)| (name.clone(), path)).collect(),

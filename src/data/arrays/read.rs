@@ -18,6 +18,7 @@ const ROWS: i64 = 256;
 const FILES: usize = 32;
 
 /// An array whose first dimension is the rows.
+#[derive(Debug)]
 pub(super) enum Array {
     /// In memory.
     Whole { tensor: Tensor, file: String },
@@ -127,12 +128,13 @@ impl Array {
     }
 }
 
-fn extension(path: &Path) -> String {
+/// A path's extension in small letters; empty without one.
+pub(in crate::data) fn extension(path: &Path) -> String {
     path.extension().and_then(|it| it.to_str()).unwrap_or_default().to_lowercase()
 }
 
 /// A path and the key behind its colon.
-fn keyed(path: &Path) -> (PathBuf, Option<String>) {
+pub(in crate::data) fn keyed(path: &Path) -> (PathBuf, Option<String>) {
     let text = path.to_string_lossy();
     match text.rsplit_once(':') {
         Some((file, key)) if file.ends_with(".npz") || file.ends_with(".safetensors") => {

@@ -7,7 +7,7 @@ use crate::error::Mistake;
 /// The whole number that a file is called, of any length: the count of its digits without leading
 /// zeros, then these digits, so that numbers sort by their size.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Number(usize, String);
+pub(in crate::data) struct Number(usize, String);
 
 impl Number {
     /// Reads `7`, `007` or `20240131235959000000001`; `None` where anything but digits is found.
@@ -23,7 +23,7 @@ impl Number {
 
 /// Arrays that hold the same rows, looked at one by one.
 #[derive(Default)]
-pub(super) struct SameRows {
+pub(in crate::data) struct SameRows {
     first: Option<(i64, String)>,
     numbered: Option<(Vec<Number>, String)>,
 }
@@ -34,19 +34,27 @@ impl SameRows {
     /// # Errors
     /// It has more or fewer rows than the first, or, as a folder, other numbers than the first
     /// folder.
-    pub fn check(&mut self, array: &Array) -> Result<(), Mistake> {
+    pub(super) fn check(&mut self, array: &Array) -> Result<(), Mistake> {
         if let Some(numbers) = array.numbers() {
             let (expected, first) = self.numbered.get_or_insert_with(|| (numbers.to_vec(), array.name()));
             if numbers != expected.as_slice() {
                 return Err(other_numbers(&array.name(), numbers, first, expected));
             }
         }
-        let (expected, first) = self.first.get_or_insert_with(|| (array.rows(), array.name()));
-        if array.rows() == *expected {
+        self.check_rows(&array.name(), array.rows())
+    }
+
+    /// Takes in `rows` rows of a file or folder called `name`.
+    ///
+    /// # Errors
+    /// The first had more or fewer.
+    pub fn check_rows(&mut self, name: &str, rows: i64) -> Result<(), Mistake> {
+        let (expected, first) = self.first.get_or_insert_with(|| (rows, name.to_string()));
+        if rows == *expected {
             return Ok(());
         }
-        let what = format!("has {} rows beside the {expected} of {first}", array.rows());
-        Err(Mistake::new(array.name(), what).remedy("name arrays of the same rows"))
+        let what = format!("has {rows} rows beside the {expected} of {first}");
+        Err(Mistake::new(name, what).remedy("name arrays of the same rows"))
     }
 }
 

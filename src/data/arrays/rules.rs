@@ -113,7 +113,10 @@ fn check_same_kind(name: &str, stored: Kind, model: InputKind, said: Option<Inpu
 }
 
 /// Ids are whole numbers.
-fn check_ids(kind: InputKind, x: &Tensor, name: &str, path: &Path) -> Result<(), Mistake> {
+///
+/// # Errors
+/// One has a fraction; the first is named.
+pub(in crate::data) fn check_ids(kind: InputKind, x: &Tensor, name: &str, path: &Path) -> Result<(), Mistake> {
     if kind != InputKind::Ids || !x.is_floating_point() {
         return Ok(());
     }
@@ -128,7 +131,10 @@ fn check_ids(kind: InputKind, x: &Tensor, name: &str, path: &Path) -> Result<(),
 }
 
 /// A model that scales channels or columns was trained on as many.
-fn check_channels(rule: &InputRule, x: &Tensor, name: &str) -> Result<(), BadSetting> {
+///
+/// # Errors
+/// The input has more or fewer (path `data`).
+pub(in crate::data) fn check_channels(rule: &InputRule, x: &Tensor, name: &str) -> Result<(), BadSetting> {
     let Some(scaling) = rule.scaling.as_ref().filter(|scaling| !scaling.fits(x)) else { return Ok(()) };
     let what = format!(
         "input {name} has rows of shape {:?}, and the model standardizes {} channels or columns",

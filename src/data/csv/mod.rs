@@ -307,35 +307,39 @@ fn check_labelled(train: &[Group], pieces: &[Piece], files: &[Loaded], tasks: &[
     Ok(())
 }
 
-/// Inputs alone, for predictions: `[N, F]` and the headers that they were read from.
-///
-/// With `features`, the columns are found by name (others are ignored) and brought to the form that the model was trained
-/// on; without, every column of the file is a number and is taken as it is.
+/// Inputs without labels: `[N, F]` and the headers that they were read from. The columns of `features` are found by name
+/// (others are ignored) and brought to the form that the model was trained on.
 ///
 /// # Errors
 /// A file that cannot be read, a column that it lacks, a cell that is not what its column needs.
-pub fn read_inputs(path: &Path, features: Option<&Features>, precision: Kind) -> Result<(Tensor, Vec<String>)> {
-    if features.is_some_and(|features| features.columns.is_empty()) {
-        return Err(Mistake::new(
-            path.display(),
-            "is a table, and the model was trained on data without named columns",
-        )
-        .remedy("measure such a model with `polytask evaluate`")
-        .into());
-    }
+pub(super) fn read_inputs(path: &Path, features: &Features, precision: Kind) -> Result<(Tensor, Vec<String>)> {
+    inputs_of(Opened::new(path)?, features, precision)
+}
+
+/// Inputs without labels: every column of the file, `[N, F]`, as the numbers that it holds, and the headers.
+///
+/// # Errors
+/// As those of [`read_inputs`], and what `check` finds wrong with the headers before a row is read.
+pub(super) fn read_numbers(
+    path: &Path,
+    precision: Kind,
+    check: impl FnOnce(&[String]) -> Result<(), Mistake>,
+) -> Result<(Tensor, Vec<String>)> {
     let opened = Opened::new(path)?;
+    check(&opened.header)?;
     let raw = |name: &String| super::Column::Numeric { name: name.clone(), mean: 0.0, scale: 1.0, missing: None };
-    let features = match features {
-        Some(features) => features.clone(),
-        None => Features { columns: opened.header.iter().map(raw).collect(), ..Features::default() },
-    };
-    let inputs = inputs::fitted(&features);
+    let features = Features { columns: opened.header.iter().map(raw).collect(), ..Features::default() };
+    inputs_of(opened, &features, precision)
+}
+
+fn inputs_of(opened: Opened, features: &Features, precision: Kind) -> Result<(Tensor, Vec<String>)> {
+    let path = opened.path.clone();
+    let inputs = inputs::fitted(features);
     let wanted: Vec<Wanted> = inputs.iter().map(Input::wanted).collect();
-    let table = opened.read(&wanted)?;
-    let file = Loaded::whole(table);
-    let mut columns = columns::look(&inputs, &features, std::slice::from_ref(&file), 0);
+    let file = Loaded::whole(opened.read(&wanted)?);
+    let mut columns = columns::look(&inputs, features, std::slice::from_ref(&file), 0);
     columns.iter_mut().flat_map(|column| &mut column.unseen).for_each(|unseen| unseen.split = "input".into());
-    columns::tell_unseen(&columns, UnseenPolicy::Warn, true, |_| path.to_path_buf())?;
-    let matrix = fit::inputs(&features, &file.table, &file.rows[0], precision)?;
+    columns::tell_unseen(&columns, UnseenPolicy::Warn, true, |_| path.clone())?;
+    let matrix = fit::inputs(features, &file.table, &file.rows[0], precision)?;
     Ok((matrix, inputs.into_iter().map(|input| input.name).collect()))
 }

@@ -8,10 +8,11 @@ use anyhow::Result;
 use image::imageops::FilterType;
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage, RgbaImage};
 use image_webp::{DecodingError, WebPDecoder};
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::io::Cursor;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 
 /// How an image of another shape comes to the size.
@@ -52,18 +53,6 @@ impl Grayscale {
         let bytes = image.as_raw().chunks_exact(3).map(gray).collect();
         GrayImage::from_raw(image.width(), image.height(), bytes).expect("a byte per pixel").into()
     }
-}
-
-/// The form to which images are brought.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Form {
-    /// 1 or 3.
-    pub channels: i64,
-    pub grayscale: Grayscale,
-    /// Height and width.
-    pub size: [u32; 2],
-    /// `None` where all must have the size.
-    pub fit: Option<Fit>,
 }
 
 /// The kinds of files that a cell may name.
@@ -127,34 +116,79 @@ fn webp(bytes: &[u8]) -> Result<DynamicImage, DecodingError> {
     Ok(image.expect("as many bytes as pixels"))
 }
 
-/// An image as bytes, `channels × height × width`; `place` is the row. Before resizing it had `(height, width)`.
+/// The shape to which images come, and how.
+#[derive(Debug, Clone)]
+pub(super) struct Format {
+    /// 1 (gray) or 3 (red, green, blue).
+    pub channels: i64,
+    /// How colors become gray.
+    pub grayscale: Grayscale,
+    /// Height and width.
+    pub size: [u32; 2],
+    /// How an image of another size comes to it; `None` where all must have it.
+    pub fit: Option<Fit>,
+    /// What has this size.
+    pub owner: Owner,
+}
+
+/// What has the size that all images must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The first image of the training rows.
+    FirstImage,
+    /// Every image that a model was trained on.
+    Model,
+}
+
+impl Format {
+    /// Channels, height and width.
+    pub fn shape(&self) -> [i64; 3] {
+        [self.channels, i64::from(self.size[0]), i64::from(self.size[1])]
+    }
+
+    fn refuse(&self, path: &Path, place: &str, found: (u32, u32)) -> Mistake {
+        let [height, width] = self.size;
+        let (owner, remedy) = match self.owner {
+            Owner::FirstImage => ("the first image", "set `size: [HEIGHT, WIDTH]`: all are brought to it"),
+            Owner::Model => ("the model's images", "bring it to that size: the model was trained without `size`"),
+        };
+        let what = format!("{} has {} x {} pixels, {owner} {height} x {width}", path.display(), found.0, found.1);
+        Mistake::new(place, what).remedy(remedy)
+    }
+}
+
+/// Images as bytes `[N, channels, height, width]`, and the `(height, width)` that each had before resizing; every file
+/// comes with the words for its place.
 ///
 /// # Errors
-/// It is missing, does not decode, or is of another size where none is given to bring it to.
-pub(super) fn pixels(path: &Path, place: &str, form: Form) -> Result<(Vec<u8>, (u32, u32))> {
-    let Form { channels, grayscale, size, fit } = form;
+/// One is missing, does not decode, or is of another size where none is given to bring it to.
+pub(super) fn stack(files: &[(PathBuf, String)], format: &Format) -> Result<(Tensor, Vec<(u32, u32)>)> {
+    let [channels, height, width] = format.shape();
+    let cells = (channels * height * width) as usize;
+    let mut bytes = vec![0u8; files.len() * cells];
+    let read = |(image, (path, place)): (&mut [u8], &(PathBuf, String))| {
+        let (pixels, found) = pixels(path, place, format)?;
+        image.copy_from_slice(&pixels);
+        Ok(found)
+    };
+    let found = (bytes.par_chunks_exact_mut(cells), files).into_par_iter().map(read).collect::<Result<Vec<_>>>()?;
+    Ok((Tensor::from_slice(&bytes).view([files.len() as i64, channels, height, width]), found))
+}
+
+/// An image as bytes, `channels × height × width`; `place` is the row. Before resizing it had `(height, width)`.
+fn pixels(path: &Path, place: &str, format: &Format) -> Result<(Vec<u8>, (u32, u32))> {
     let image = decode(path, &read(path, place)?, place)?;
-    let image = if channels == 1 { grayscale.before_resizing(image) } else { image };
-    let found = (image.height(), image.width());
-    let image = match fit {
+    let image = if format.channels == 1 { format.grayscale.before_resizing(image) } else { image };
+    let (found, size) = ((image.height(), image.width()), format.size);
+    let image = match format.fit {
         _ if found == (size[0], size[1]) => image,
-        None => {
-            let what = format!(
-                "{} has {} x {} pixels, the first image {} x {}",
-                path.display(),
-                found.0,
-                found.1,
-                size[0],
-                size[1]
-            );
-            return Err(Mistake::new(place, what).remedy("set `size: [HEIGHT, WIDTH]`: all are brought to it").into());
-        }
+        None => return Err(format.refuse(path, place, found).into()),
         Some(fit) => {
             let [top, left, height, width] = part(found, size, fit);
             image.crop_imm(left, top, width, height).resize_exact(size[1], size[0], FilterType::Triangle)
         }
     };
-    let bytes = if channels == 1 {
+    let bytes = if format.channels == 1 {
         image.into_luma8().into_raw()
     } else {
         let pixels = image.into_rgb8().into_raw(); // [H, W, 3]
@@ -166,7 +200,7 @@ pub(super) fn pixels(path: &Path, place: &str, form: Form) -> Result<(Vec<u8>, (
 /// The height and width of an image.
 ///
 /// # Errors
-/// As [`pixels`].
+/// As those of [`stack`].
 pub(super) fn size(path: &Path, place: &str) -> Result<[u32; 2]> {
     let image = decode(path, &read(path, place)?, place)?;
     Ok([image.height(), image.width()])

@@ -1,11 +1,13 @@
 //! Images in files that a table names, with labels from its columns or from maps that it names too.
 
 mod decode;
+mod files;
 mod indices;
 #[cfg(test)]
 mod tests;
 
 pub use decode::{Fit, Grayscale};
+pub(super) use files::{ImageFiles, is_image};
 
 use super::csv::fit::{self, Loaded};
 use super::csv::split::{Piece, Plan, SPLITS};
@@ -130,8 +132,8 @@ impl Source for Images {
             Some(size) => size,
             None => {
                 let table = &tables[train_pieces[0].file];
-                let row = table.rows.rows[0][0];
-                decode::size(&table.path(0, row).expect("checked"), &table.place(&self.column, row))?
+                let (path, place) = table.file(&self.column, table.rows.rows[0][0]);
+                decode::size(&path, &place)?
             }
         };
         let known = Known { maps: &maps, standardizations: &standardizations, size };
@@ -276,38 +278,29 @@ impl Images {
                     return Err(Mistake::new(table.path.display(), what).remedy("give it a larger fraction").into());
                 }
             }
-            let folder = match &self.folder {
-                Some(folder) => request.folder.join(folder),
-                None => used.path.parent().unwrap_or(Path::new(".")).to_path_buf(),
-            };
+            let folder = self.folder_of(&used.path, request.folder);
             let weight = self.weight.as_ref().map(|_| wanted.len() - 1);
             let read = Read { rows: Loaded { table, labels, weight, rows }, folder };
-            if let Some(row) = (0..read.rows.table.rows).find(|&row| read.path(0, row).is_none()) {
-                let mistake = Mistake::new(read.place(&self.column, row), "the cell is empty");
-                return Err(mistake.remedy("name an image in every row").into());
-            }
+            read.check_files(&self.column)?;
             tables.push(read);
         }
         Ok(tables)
     }
 
+    /// Where the names in a table start; relative paths start at `home`.
+    fn folder_of(&self, table: &Path, home: &Path) -> PathBuf {
+        match &self.folder {
+            Some(folder) => home.join(folder),
+            None => table.parent().unwrap_or(Path::new(".")).to_path_buf(),
+        }
+    }
+
     /// The rows of one split of a table.
     fn group(&self, table: &Read, tasks: &[usize], split: usize, known: &Known, request: &Request) -> Result<Group> {
         let rows = &table.rows.rows[split];
-        let fit = self.size.map(|_| self.fit);
-        let [height, width] = known.size.map(i64::from);
-        let image = |&row: &usize| {
-            let path = table.path(0, row).expect("checked");
-            let form = decode::Form { channels: self.channels, grayscale: self.grayscale, size: known.size, fit };
-            decode::pixels(&path, &table.place(&self.column, row), form)
-        };
-        let cells = (self.channels * height * width) as usize;
-        let mut bytes = vec![0u8; rows.len() * cells];
-        let sizes = (bytes.par_chunks_exact_mut(cells), rows)
-            .into_par_iter()
-            .map(|(place, row)| image(row).map(|(pixels, size)| (place.copy_from_slice(&pixels), size).1))
-            .collect::<Result<Vec<(u32, u32)>>>()?;
-        let x = Tensor::from_slice(&bytes).view([rows.len() as i64, self.channels, height, width]);
+        let format = self.format(known.size, decode::Owner::FirstImage);
+        let files: Vec<_> = rows.iter().map(|&row| table.file(&self.column, row)).collect();
+        let (x, sizes) = decode::stack(&files, &format)?;
         let target = |&index: &usize| -> Result<Target> {
             if known.maps[index] {
                 return self.map_labels(table, index, rows, &sizes, known, request);
@@ -317,6 +310,12 @@ impl Images {
         };
         let targets = tasks.iter().map(target).collect::<Result<_>>()?;
         Ok(Group { inputs: vec![("x".into(), x)], tasks: tasks.to_vec(), targets })
+    }
+
+    /// How images come to `size`, which is that of the images of `owner`.
+    fn format(&self, size: [u32; 2], owner: decode::Owner) -> decode::Format {
+        let fit = self.size.map(|_| self.fit);
+        decode::Format { channels: self.channels, grayscale: self.grayscale, size, fit, owner }
     }
 
     /// The maps that a task's column names; a row without one has no label in any pixel.
@@ -378,6 +377,22 @@ impl Read {
         let table = &self.rows.table;
         let text = &table.levels[column][table.columns[column][row] as usize];
         (!text.is_empty()).then(|| self.folder.join(text))
+    }
+
+    /// Whether every row names an image; they stand in column 0, called `column`.
+    fn check_files(&self, column: &str) -> Result<(), Mistake> {
+        match (0..self.rows.table.rows).find(|&row| self.path(0, row).is_none()) {
+            None => Ok(()),
+            Some(row) => {
+                let mistake = Mistake::new(self.place(column, row), "the cell is empty");
+                Err(mistake.remedy("name an image in every row"))
+            }
+        }
+    }
+
+    /// The image of a row, and the words for its place.
+    fn file(&self, column: &str, row: usize) -> (PathBuf, String) {
+        (self.path(0, row).expect("checked"), self.place(column, row))
     }
 
     /// Where a row stands. The header is line 1.

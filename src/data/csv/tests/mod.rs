@@ -3,7 +3,8 @@
 mod mistakes;
 mod splits;
 
-use crate::data::{Column, Data, Dataset, Features, Fitted, Request, read_inputs};
+use super::{read_inputs, read_numbers};
+use crate::data::{Column, Data, Dataset, Features, Fitted, Request};
 use crate::error::{BadSetting, Mistake};
 use crate::random::generator;
 use crate::tasks::{Form, NO_CLASS, Standardization, Target, Task};
@@ -438,17 +439,17 @@ fn predictions_read_inputs_alone() {
         columns: vec![Column::Categorical { name: "a".into(), levels, indices: false }, column],
         ..Features::default()
     };
-    let (matrix, names) = read_inputs(&folder.path().join("a.csv"), Some(&features), Kind::Float).unwrap();
+    let (matrix, names) = read_inputs(&folder.path().join("a.csv"), &features, Kind::Float).unwrap();
     assert_eq!(
         (matrix.kind(), matrix.size(), names),
         (Kind::Float, vec![2, 3], vec!["a".to_string(), "b".to_string()])
     );
     assert_eq!(numbers(&matrix), [0., 1., 1., 0., 0., 3.]);
-    let (matrix, names) = read_inputs(&folder.path().join("raw.csv"), None, Kind::Double).unwrap();
+    let (matrix, names) = read_numbers(&folder.path().join("raw.csv"), Kind::Double, |_| Ok(())).unwrap();
     assert_eq!((numbers(&matrix), names), (vec![4., 1., 5., 2.], vec!["b".to_string(), "a".to_string()]));
     let lacking = read_inputs(
         &folder.path().join("raw.csv"),
-        Some(&Features { columns: vec![numeric("bb", 0., 1.)], ..Features::default() }),
+        &Features { columns: vec![numeric("bb", 0., 1.)], ..Features::default() },
         Kind::Float,
     );
     assert_eq!(
