@@ -108,16 +108,17 @@ impl ModelFacts {
             standardizations.push(known.map(|facts| facts.standardization.clone()));
         }
         let shapes = self.data.as_ref().map_or(vec![], |data| data.inputs.clone());
-        Ok(Fitted { features: self.features.clone(), standardizations, shapes, all_inputs: false })
+        Ok(Fitted { features: self.features.clone(), standardizations, shapes, refit: false, all_inputs: false })
     }
 
-    /// Like [`adopt`](Self::adopt), for a model that goes on training: says where the experiment asks for other labels, and
-    /// the inputs must be the model's, no more and no fewer.
+    /// Like [`adopt`](Self::adopt), for a model that goes on training: the inputs must be the model's, no more and no fewer.
+    /// Labels are standardized as the model's were, which is said where the experiment asks otherwise; with `refit` as the
+    /// experiment says.
     ///
     /// # Errors
     /// As [`adopt`](Self::adopt).
-    pub fn adopt_to_train(&self, tasks: &mut [Task], place: &str) -> Result<Fitted> {
-        let fitted = Fitted { all_inputs: true, ..self.adopt(tasks, place)? };
+    pub fn adopt_to_train(&self, tasks: &mut [Task], place: &str, refit: bool) -> Result<Fitted> {
+        let fitted = Fitted { all_inputs: true, refit, ..self.adopt(tasks, place)? };
         for (task, standardization) in tasks.iter_mut().zip(&fitted.standardizations) {
             let Some(standardization) = standardization else { continue };
             let targets = self.tasks.iter().find(|facts| facts.name == task.name).map(|facts| &facts.targets);
@@ -132,7 +133,7 @@ impl ModelFacts {
                     .remedy("name the column that the model was trained on, or call the task otherwise")
                     .into());
             }
-            if task.standardize != standardization.is_some() {
+            if !refit && task.standardize != standardization.is_some() {
                 let not = if task.standardize { "not " } else { "" };
                 note(format!("note: the labels of {} are {not}standardized: {place} was trained so", task.name));
                 task.standardize = standardization.is_some();

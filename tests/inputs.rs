@@ -357,6 +357,13 @@ fn labels_of_tokens_are_read_as_labels_of_rows_and_pixels_are() {
     let read = of(&whole(&[2, 5], 9), "{name: mse}, target: [a, b], metrics: [mae]", "");
     assert_eq!(read("0/0/labels/y").size(), [4, 2, 5]);
 
+    // Of two columns each has labels of its own.
+    let y = whole(&[2, 5], 3);
+    let read = of(&y, "{name: mse}, target: [a, b]", ", split_seed: 1, ignore: {y: 0}");
+    let (labels, weights) = (read("0/0/labels/y"), read("0/0/weights/y"));
+    assert_eq!((labels.size(), labels.eq(0.0)), (vec![4, 2, 5], weights.eq(0.0)));
+    assert!(weights.select(1, 0).ne_tensor(&weights.select(1, 1)).any().int64_value(&[]) == 1);
+
     let flat = experiment("{name: mlp, hidden: [4]}", "", "{name: mse}");
     let yaml = prepared(folder.path(), "flat", &flat, &x, &whole(&[5], 9));
     let said = fail(&["check", text(&yaml)]);
@@ -389,11 +396,25 @@ fn a_model_that_goes_on_reads_arrays_by_its_own_means_unless_the_data_says_refit
         assert!(close(own(name), (raw * 3.0 + 7.0 - &mean) / &std), "{name} by the model's means");
         assert!(close(anew(name), known(name)), "{name} by those of these rows");
     }
+    // By a YAML that does not say so labels are standardized too, and lose no digit before.
+    let far = prepared(folder.path(), "far", &settings, &x, &(&y + 1e7));
+    let far_run = trained(&far, &[]);
+    let unsaid = fs::read_to_string(&far).expect("a YAML").replace(", standardize: true", "");
+    let unsaid = common::write(folder.path(), "unsaid.yaml", &unsaid);
+    assert_eq!(scores(&far_run, &unsaid), scores(&far_run, &far));
+    let huge = prepared(folder.path(), "huge", &settings, &(&x + 1e200), &y);
+    let said = fail(&["check", text(&huge)]);
+    assert!(said.contains("row 1: 1e200 is beyond the run's precision"), "{said}");
+    let huge = prepared(folder.path(), "huge", &settings, &x, &(&y * 1e200));
+    let said = fail(&["check", text(&huge)]);
+    assert!(said.contains("the labels of \"y\" are too large to be standardised"), "{said}");
+    save(&folder.path().join("y.safetensors"), &(&y * 3.0 + 7.0));
+
     let out = folder.path().join("refit");
     let anew = ["train", text(&other), "--out", text(&out), "--set", &initial, "--set", "data.refit=true"];
     let output = run(&anew);
     let said = stderr(&output);
-    assert!(output.status.success() && said.contains("those of these rows, not those of"), "{said}");
+    assert!(output.status.success() && said.contains("means and deviations are those of these rows"), "{said}");
     // What it has learned by is what it keeps.
     let kept = format!("model.initial={}", out.join("model.pt").display());
     let batches = batches(&other, &["--set", &kept]);

@@ -324,6 +324,21 @@ fn a_model_of_tables_reads_tables_alone() {
 }
 
 /// A network whose inputs `image` `[N, 1, 4, 4]` and `table` `[N, 3]` make three scores.
+#[test]
+fn predictions_replace_nothing_that_they_are_made_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_, run) = array_run(folder.path(), &floats(&[6, 5]), "", "{backbone: {name: mlp, hidden: [4]}}");
+    let rows = Tensor::write_npz(&[("x", &floats(&[6, 5]))], folder.path().join("rows.npz"));
+    rows.expect("written");
+    let (rows, table) = (folder.path().join("rows.npz"), write(folder.path(), "t.csv", "a,b,c,d,e\n1,2,3,4,5\n"));
+    for (input, out) in [(format!("{}:x", rows.display()), &rows), (text(&table).to_string(), &table)] {
+        let before = fs::read(out).expect("a file");
+        let said = refused(&run, &[&input], text(out));
+        assert!(said.contains("predictions would replace it"), "{said}");
+        assert_eq!(fs::read(out).expect("a file"), before);
+    }
+}
+
 fn two_inputs(path: &Path) {
     let source = "def forward(self, table: Tensor, image: Tensor) -> Tensor:\n    \
                   return torch.matmul(image.flatten(1), self.a) + torch.matmul(table, self.b)\n";

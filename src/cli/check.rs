@@ -8,6 +8,7 @@ use crate::balance::{Balancer, Gradients, MethodSettings, present};
 use crate::data::{ColumnFacts, Content, Dataset, Group, Unseen};
 use crate::engine::{EngineChoice, Request};
 use crate::environment;
+use crate::error::Mistake;
 use crate::experiment::{self, Assembly, Experiment};
 use crate::memory::Memory;
 use crate::methods::{Evaluation, Reads, Size};
@@ -45,6 +46,9 @@ pub struct Check {
 impl Check {
     /// Builds and prints.
     pub fn run(&self) -> Result<()> {
+        if let Some(file) = self.batches.as_ref().filter(|file| file.extension().is_none_or(|it| it != "npz")) {
+            return Err(Mistake::new(file.display(), "is not called .npz").remedy("write --batches FILE.npz").into());
+        }
         let document = experiment::read_file(&self.experiment, &self.changes.overrides()?)?;
         self.look(&document).map_err(|error| document.places.locate(error))
     }

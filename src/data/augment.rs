@@ -5,9 +5,9 @@ mod inputs;
 pub use inputs::Movement;
 
 use super::Group;
-use crate::error::BadSetting;
+use crate::error::{BadSetting, nearest};
 use crate::random::generator;
-use crate::tasks::{NO_CLASS, Target, Task};
+use crate::tasks::{Form, NO_CLASS, Target, Task};
 use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,15 +66,35 @@ impl Augmentation {
     /// Those of `tasks`, checked.
     ///
     /// # Errors
-    /// A name that is no task (path `data.augment.…`).
+    /// A name that is no task, or a task without such labels (path `data.augment.…`).
     pub fn checked(&self, tasks: &[Task]) -> Result<Self, BadSetting> {
-        for (key, names) in [("depths", &self.depths), ("normals", &self.normals)] {
-            if let Some(at) = names.iter().position(|name| !tasks.iter().any(|task| task.name == *name)) {
-                let what = format!("\"{}\" is no task", names[at]);
-                return Err(BadSetting::new(format!("data.augment.{key}[{at}]"), what));
+        let is_real = |form: Form| matches!(form, Form::Real(_));
+        let has_three = |form: Form| form == Form::Real(3);
+        self.check_tasks("depths", &self.depths, tasks, is_real, "real labels")?;
+        self.check_tasks("normals", &self.normals, tasks, has_three, "three real columns")?;
+        Ok(Self { tasks: tasks.iter().map(|task| task.name.clone()).collect(), ..self.clone() })
+    }
+
+    fn check_tasks(
+        &self,
+        key: &str,
+        names: &[String],
+        tasks: &[Task],
+        fits: impl Fn(Form) -> bool,
+        needed: &str,
+    ) -> Result<(), BadSetting> {
+        for (at, name) in names.iter().enumerate() {
+            let bad = |what: String| BadSetting::new(format!("data.augment.{key}[{at}]"), what);
+            let Some(task) = tasks.iter().find(|task| task.name == *name) else {
+                let near = nearest(name, tasks.iter().map(|task| task.name.as_str()));
+                let remedy = near.map_or("name a task".to_string(), |near| format!("did you mean \"{near}\"?"));
+                return Err(bad(format!("\"{name}\" is not a task")).remedy(remedy));
+            };
+            if !fits(task.form) {
+                return Err(bad(format!("{key} have {needed}, and {name} has others")).remedy("leave it out"));
             }
         }
-        Ok(Self { tasks: tasks.iter().map(|task| task.name.clone()).collect(), ..self.clone() })
+        Ok(())
     }
 
     /// What happens to the row at `place` of a pass: a function of the seed, the (epoch, pass) and the place.

@@ -11,8 +11,7 @@ pub(super) struct Labels<'a> {
     /// `[N, …]`: classes `[N]`, of tokens `[N, L]` or of pixels `[N, H, W]`; else `[N, columns]`,
     /// `[N, columns, L]` or `[N, columns, H, W]`, where one column needs no dimension.
     pub values: Tensor,
-    /// The value that stands for "no label"; of several columns of a token or a pixel, all must have
-    /// it.
+    /// The value that stands for "no label"; of several columns of a pixel, all must have it.
     pub ignore: Option<f64>,
     /// Where row `n` stands, such as `FILE, row 3`.
     pub place: &'a dyn Fn(i64) -> String,
@@ -96,8 +95,7 @@ impl Labels<'_> {
     fn missing(&self, values: &Tensor) -> Tensor {
         let Some(ignore) = self.ignore else { return values.zeros_like().to_kind(Kind::Bool) };
         let missing = if ignore.is_nan() { values.isnan() } else { values.eq(ignore) };
-        let has_columns = !matches!(self.task.form, Form::Classes(_));
-        if has_columns && missing.dim() > 2 { missing.all_dim(1, true).expand_as(&missing) } else { missing }
+        if missing.dim() == 4 { missing.all_dim(1, true).expand_as(&missing) } else { missing }
     }
 
     /// The first cell that is wrong.
@@ -125,7 +123,8 @@ fn with_weights(values: Tensor, missing: Tensor) -> Target {
 /// How a task's labels `[N, columns]` are standardised, from the training rows.
 ///
 /// # Errors
-/// Labels of pixels or tokens, which have no columns to standardise.
+/// Labels of pixels or tokens, which have no columns to standardise; numbers whose squares are
+/// infinite.
 pub(super) fn standardization(
     task: &Task,
     target: &Target,
@@ -151,6 +150,10 @@ pub(super) fn standardization(
     let first = values.gather(0, &weights.argmax(0, true), false); // [1, columns]
     let varies = sum((values.ne_tensor(&first)).logical_and(&weights.gt(0.0)).to_kind(Kind::Double)).gt(0.0);
     let scale = scale.where_self(&varies, &scale.ones_like());
+    if (&mean + &scale).isfinite().all().int64_value(&[]) == 0 {
+        let what = format!("the labels of \"{}\" are too large to be standardised", task.name);
+        return Err(Mistake::new(place, what).remedy("scale them in the file"));
+    }
     let numbers = |tensor: Tensor| Vec::<f64>::try_from(tensor).expect("a number per column");
     Ok(Some(Standardization { mean: numbers(mean), scale: numbers(scale) }))
 }

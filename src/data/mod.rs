@@ -319,6 +319,17 @@ impl Features {
         features
     }
 
+    /// With the categories of `other`, column by column.
+    #[must_use]
+    pub fn with_categories_of(mut self, other: &Self) -> Self {
+        for (own, known) in self.columns.iter_mut().zip(&other.columns) {
+            if let Column::Categorical { .. } = known {
+                own.clone_from(known);
+            }
+        }
+        self
+    }
+
     /// Of each of the input's columns: the number of levels, where it holds indices of categories. Empty if none does.
     pub fn levels(&self) -> Vec<Option<i64>> {
         let levels = |column: &Column| match column {
@@ -389,8 +400,8 @@ pub trait Source {
         false
     }
 
-    /// Whether statistics and the order of categories and classes are those of these rows, whatever a
-    /// model that was trained before knows.
+    /// Whether means and deviations are those of these rows, whatever a model that was trained before
+    /// knows.
     fn refits(&self) -> bool;
 
     /// The files that it reads, as written in the YAML, so that a run's `config.yaml` can make them absolute.

@@ -39,6 +39,9 @@ pub struct Fitted {
     pub standardizations: Vec<Option<Option<Standardization>>>,
     /// The shapes of rows of its inputs by name, without `N`, as the model reads them.
     pub shapes: Vec<InputFacts>,
+    /// Whether means and deviations are taken anew: only the order of columns, categories and classes,
+    /// and what inputs are, is the model's.
+    pub refit: bool,
     /// Whether the columns that the experiment names as inputs must be the model's, no more and no fewer.
     pub all_inputs: bool,
 }
@@ -66,9 +69,20 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// What a model that was trained before knows of its rows' means and deviations, unless they are
+    /// taken anew.
+    pub(super) fn statistics(&self) -> Option<&'a Fitted> {
+        self.fitted.filter(|fitted| !fitted.refit)
+    }
+
     /// The seed by which a source draws whose section has, or has not, one of its own.
     pub(super) fn draw_seed(&self, own: Option<u64>) -> u64 {
         self.draw_seed.or(own).unwrap_or(self.seed)
+    }
+
+    /// Whether a model that was trained before standardizes the labels of a task.
+    pub(super) fn is_standardized(&self, task: usize) -> bool {
+        self.statistics().is_some_and(|fitted| matches!(fitted.standardizations[task], Some(Some(_))))
     }
 
     /// Per task how its labels are standardized: as the model's, else as `fit` finds.
@@ -76,7 +90,7 @@ impl<'a> Request<'a> {
         &self,
         fit: impl FnOnce() -> Result<Vec<Option<Standardization>>, E>,
     ) -> Result<Vec<Option<Standardization>>, E> {
-        let known = |task: usize| self.fitted.and_then(|fitted| fitted.standardizations[task].clone());
+        let known = |task: usize| self.statistics().and_then(|fitted| fitted.standardizations[task].clone());
         let all: Vec<_> = (0..self.tasks.len()).map(known).collect();
         if all.iter().all(Option::is_some) {
             return Ok(all.into_iter().flatten().collect());
@@ -93,7 +107,7 @@ impl<'a> Request<'a> {
         parts: &[(&Tensor, Option<Tensor>)],
     ) -> Result<Features, BadSetting> {
         let images = parts[0].0;
-        let known = self.fitted.and_then(|fitted| fitted.features.rule("x", images));
+        let known = self.statistics().and_then(|fitted| fitted.features.rule("x", images));
         if let Some(scaling) = known.iter().filter_map(|rule| rule.scaling.as_ref()).find(|it| !it.fits(images)) {
             let (ours, theirs) = (images.size()[1], scaling.mean.len());
             let what = format!("images of {ours} channels, and the model standardizes {theirs}");

@@ -63,8 +63,8 @@ pub struct Scenes {
     pub standardize: bool,
     /// Draws the scenes. Default: the run's seed; give one to train on the same scenes from several seeds.
     pub seed: Option<u64>,
-    /// Take means, deviations, categories and the order of classes from these rows also where the model was trained before
-    /// (`model.initial`, `model.torchscript`). Default: it goes on with its own.
+    /// Take means and deviations from these rows also where the model was trained before (`model.initial`,
+    /// `model.torchscript`); columns, categories and classes keep its order. Default: it goes on with its own.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub refit: bool,
 }

@@ -60,8 +60,8 @@ pub struct Synthetic {
     pub missing: f64,
     /// Draws the data. Default: the run's seed; give one to train on the same data from several seeds.
     pub seed: Option<u64>,
-    /// Take means, deviations, categories and the order of classes from these rows also where the model was trained before
-    /// (`model.initial`, `model.torchscript`). Default: it goes on with its own.
+    /// Take means and deviations from these rows also where the model was trained before (`model.initial`,
+    /// `model.torchscript`); columns, categories and classes keep its order. Default: it goes on with its own.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub refit: bool,
 }
@@ -91,7 +91,7 @@ impl Source for Synthetic {
         let draw = |split: u64, rows: u64| (rows > 0).then(|| self.draw(&teachers, request.tasks, seed, split, rows));
         let train = self.draw(&teachers, request.tasks, seed, 0, self.train);
 
-        let features = match request.fitted {
+        let features = match request.statistics() {
             Some(fitted) => {
                 self.check_fitted(&fitted.features)?;
                 fitted.features.clone()

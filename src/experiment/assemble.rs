@@ -52,8 +52,8 @@ pub struct Before {
     pub place: String,
     /// How it was fed and read, and which rows it has seen.
     pub facts: ModelFacts,
-    /// How rows are read as it reads them; `None` where statistics are taken anew.
-    pub fitted: Option<Fitted>,
+    /// How rows are read as it reads them.
+    pub fitted: Fitted,
 }
 
 /// The data that was loaded last: runs of one process that read the same rows share them.
@@ -144,12 +144,12 @@ impl Experiment {
             Beginning::Checkpoint(facts) => {
                 let adopt = |facts: ModelFacts| {
                     let place = "the checkpoint".to_string();
-                    facts.adopt_to_train(&mut tasks, &place).map(|it| Before { place, facts, fitted: Some(it) })
+                    facts.adopt_to_train(&mut tasks, &place, false).map(|fitted| Before { place, facts, fitted })
                 };
                 facts.map(adopt).transpose()?
             }
         };
-        let fitted = before.as_ref().and_then(|before| before.fitted.as_ref());
+        let fitted = before.as_ref().map(|before| &before.fitted);
         let (plain_statistics, reader) = (!is_new && fitted.is_none(), self.reader());
         let own = Request::new(&tasks, self.seed, precision, folder);
         let request = Request { fitted, indices, plain_statistics, reader, ..own };
@@ -228,19 +228,19 @@ impl Experiment {
         };
         let Some(facts) = super::facts(&file)? else { return Ok(None) };
         let place = file.display().to_string();
-        if self.data.refits() {
-            note(format!("note: statistics and the order of classes are those of these rows, not those of {place}"));
-            return Ok(Some(Before { place, facts, fitted: None }));
+        let refit = self.data.refits();
+        if refit {
+            note(format!("note: means and deviations are those of these rows, not those of {place}"));
         }
         let initial = self.model.initial.as_ref().filter(|_| self.model.torchscript.is_none());
         let Some(initial) = initial else {
-            let fitted = facts.adopt_to_train(tasks, &place)?;
-            return Ok(Some(Before { place, facts, fitted: Some(fitted) }));
+            let fitted = facts.adopt_to_train(tasks, &place, refit)?;
+            return Ok(Some(Before { place, facts, fitted }));
         };
         let facts = initial.facts_taken(facts, &file)?;
-        let mut fitted = facts.adopt_to_train(tasks, &place)?;
+        let mut fitted = facts.adopt_to_train(tasks, &place, refit)?;
         fitted.features = fitted.features.with_indices(self.reads_indices());
-        Ok(Some(Before { place, facts, fitted: Some(fitted) }))
+        Ok(Some(Before { place, facts, fitted }))
     }
 
     /// What differentiates the model that was built.

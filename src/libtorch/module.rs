@@ -284,7 +284,12 @@ fn plain_class(name: &str) -> String {
 fn misfit(inputs: &[Tensor], what: String) -> Mistake {
     let is_int64 = inputs.iter().any(|input| input.kind() == Kind::Int64);
     let wants_ids = what.contains("indices") && what.contains("scalar types");
+    let is_beyond = what.contains("index out of range");
     let mistake = Mistake::new("forward of the TorchScript module", what);
+    if is_beyond {
+        return mistake
+            .remedy("an id is beyond the table that the module looks it up in: give ids that it was made for");
+    }
     match (is_int64, wants_ids) {
         (true, _) => mistake
             .remedy("its integers come as int64: write `kind: numbers` in `data` where a module reads them as numbers"),

@@ -25,6 +25,14 @@ impl GivenRows {
         }
         Self { name: Some(name.to_string()), path: PathBuf::from(path) }
     }
+
+    /// The file or folder, without the `:KEY` of an array.
+    pub(super) fn file(&self) -> PathBuf {
+        match self.path.to_str().and_then(|text| text.rsplit_once(':')) {
+            Some((file, _)) if !self.path.exists() => PathBuf::from(file),
+            _ => self.path.clone(),
+        }
+    }
 }
 
 /// Whether a path exists, or the file before its `:KEY`.

@@ -40,6 +40,7 @@ const BYTES: i64 = 16 << 20;
 /// place in a CSV.
 pub fn predict(model: &Path, given: &[GivenRows], output: &Path, device: Device, probabilities: bool) -> Result<i64> {
     let format = OutputFormat::of(output)?;
+    check_is_no_input(output, model, given)?;
     let model = Predictor::load(model, device)?;
     let rows = model.open(given)?;
     let count = rows.rows();
@@ -56,4 +57,16 @@ pub fn predict(model: &Path, given: &[GivenRows], output: &Path, device: Device,
         writer.finish()
     })?;
     Ok(count)
+}
+
+/// Predictions replace nothing that they are made of.
+fn check_is_no_input(output: &Path, model: &Path, given: &[GivenRows]) -> Result<(), Mistake> {
+    let whole = |path: &Path| path.canonicalize().ok();
+    let files = given.iter().map(GivenRows::file);
+    let same = |path: &Path| whole(output).is_some_and(|output| whole(path) == Some(output));
+    if same(model) || files.into_iter().any(|file| same(&file)) {
+        let what = "is read here, and predictions would replace it";
+        return Err(Mistake::new(output.display(), what).remedy("name another file with -o"));
+    }
+    Ok(())
 }

@@ -100,6 +100,11 @@ impl<'a> Answer<'a> {
                 Mistake::new(place, what).remedy("a model's outputs are [N], [N, width] or [N, width, …positions]")
             );
         }
+        if matches!(output.kind(), Kind::ComplexHalf | Kind::ComplexFloat | Kind::ComplexDouble) {
+            let what = format!("its output {} is complex", facts.name);
+            return Err(Mistake::new(place, what).remedy("give real numbers, such as `torch.view_as_real` of it"));
+        }
+        let output = if output.kind() == Kind::Bool { &output.to_kind(Kind::Uint8) } else { output };
         let wide = if shape.len() == 1 { output.unsqueeze(1) } else { output.shallow_clone() }; // [N, width, …]
         let wide = facts.standardization.as_ref().map_or(wide.shallow_clone(), |it| it.undo(&wide));
         let decision = match facts.form {

@@ -44,7 +44,12 @@ impl AnswerFile for TableFile {
     fn write(&mut self, _start: i64, answers: &[Answer]) -> Result<()> {
         self.check(answers)?;
         if !self.has_header {
-            self.writer.write_record(answers.iter().flat_map(|answer| header(answer.facts)))?;
+            let columns: Vec<String> = answers.iter().flat_map(|answer| header(answer.facts)).collect();
+            if let Some(at) = (1..columns.len()).find(|&at| columns[..at].contains(&columns[at])) {
+                let what = format!("two columns would be called {}", columns[at]);
+                return Err(Mistake::new(&self.place, what).remedy("give the outputs other names").into());
+            }
+            self.writer.write_record(columns)?;
             self.has_header = true;
         }
         let blocks = answers.iter().map(Block::new).collect::<Result<Vec<_>>>()?;

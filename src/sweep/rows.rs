@@ -30,7 +30,7 @@ pub fn check_rows(sweep: &Opened, across_data: bool) -> Result<()> {
             continue;
         }
         let source = sweep.settings.source.as_deref().unwrap_or(&sweep.folder);
-        let fitted = experiment.trained_before(&mut tasks, source)?.and_then(|before| before.fitted);
+        let fitted = experiment.trained_before(&mut tasks, source)?.map(|before| before.fitted);
         let own = Request::new(&tasks, experiment.seed, experiment.precision.kind(), source);
         let rows = experiment.data.load(&Request { fitted: fitted.as_ref(), reader, ..own })?;
         if rows.fingerprint.likeness(&stored.fingerprint) != Likeness::Other {

@@ -580,13 +580,9 @@ def test_a_model_that_goes_on_reads_rows_as_it_read_those_before(tmp_path):
     hot = later.ward.to_numpy()[:, None] == np.unique(frame.ward)
     close(rows.x, rows.of(np.hstack([numbers[:, :1], hot, numbers[:, 1:]])))
 
-    # Unless these rows are to have statistics of their own.
-    later["ward"] = frame.ward
-    more = {"categorical": ["ward"], "refit": True}
-    data = csv_data(tmp_path, later, ["age", "ward", "lab_1"], **more)
-    rows = read(tmp_path, data, [STAGE], model)
+    # Unless these rows are to have means and deviations of their own.
+    rows = read(tmp_path, {**data, "refit": True}, [STAGE], model)
     numbers = scaled(later[["age", "lab_1"]], 0)
-    hot = pd.get_dummies(later.ward)
     close(rows.x, rows.of(np.hstack([numbers[:, :1], hot, numbers[:, 1:]])))
 
 
@@ -625,6 +621,62 @@ def test_training_reads_the_changed_images_that_check_shows(tmp_path, prefetch):
     # What is held out does not change.
     ids = np.rint(255 * held[:, 0, 0, 0]).astype(int)
     same(held, as_image(images[ids], "float32")[:, None])
+
+
+# ---- What `predict` says is what PyTorch computes from such rows
+
+
+def predicted(folder, data, tasks, model, given, x, **more):
+    """The arrays that `predict` writes, and what torch computes from rows `x`, by task."""
+    run, file = folder / "run", folder / "predictions.npz"
+    polytask("train", write_experiment(folder, data, tasks, model, **more), "--out", run, "--quiet")
+    polytask("predict", run, given, "-o", file)
+    with torch.no_grad():
+        outputs = torch.jit.load(run / "model.pt").eval()(torch.as_tensor(x))
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    names = [task["name"] for task in tasks]
+    with np.load(file) as arrays:
+        return dict(arrays), {name: it.numpy() for name, it in zip(names, outputs)}
+
+
+def test_labels_of_pixels_are_predicted_from_images_in_arrays(tmp_path):
+    images = whole("u1", (15, 3, 8, 6))
+    labels = {"seg": whole("u1", (15, 8, 6)) % 3, "depth": np.random.default_rng(3).random((15, 8, 6))}
+    data = arrays_data(tmp_path, images, labels, kind="image", standardize=True)
+    model = {"backbone": {"name": "unet", "channels": [4]}}
+    x = scaled(images / 255, (0, 2, 3))
+    found, expected = predicted(
+        tmp_path, data, [classes("seg", 3), real("depth", "l1")], model, tmp_path / "x.npy", x
+    )
+    close(found["seg"], expected["seg"], 1e-9)
+    same(found["seg.decision"], expected["seg"].argmax(1))
+    close(found["depth"], expected["depth"], 1e-9)
+    assert set(found) == {"seg", "seg.decision", "depth"}
+
+
+def test_labels_of_tokens_are_predicted_from_ids(tmp_path):
+    ids = whole("u1", (15, 7)) % 50
+    labels = {"tag": ids.astype("i4") % 4, "mark": (ids % 2).astype("?")}
+    data = arrays_data(tmp_path, ids, labels)
+    model = {"backbone": {"name": "bilstm", "hidden": 4, "vocabulary": 50}}
+    tasks = [classes("tag", 4), binary("mark")]
+    found, expected = predicted(tmp_path, data, tasks, model, tmp_path / "x.npy", ids.astype("i8"))
+    close(found["tag"], expected["tag"], 1e-9)
+    same(found["tag.decision"], expected["tag"].argmax(1))
+    same(found["mark.decision"], (expected["mark"] > 0).astype("u1"))
+
+
+def test_labels_in_their_own_unit_are_predicted_from_pictures_in_a_folder(tmp_path):
+    files = [(f"{at}.png", smooth(9, 12, at), {}) for at in range(15)]
+    days = np.random.default_rng(4).normal(40, 9, 15)
+    data = images_data(tmp_path, files, {"days": days}, channels=1, size=[8, 6], fit="stretch")
+    model = {"backbone": {"name": "conv", "channels": [4]}}
+    tasks = [real("days", standardize=True)]
+    pictures = [Image.open(tmp_path / file).convert("L").resize((6, 8), Image.BILINEAR) for file, _, _ in files]
+    x = np.stack([np.asarray(picture)[None] / 255 for picture in pictures])
+    found, expected = predicted(tmp_path, data, tasks, model, tmp_path, x)
+    # A pixel may round otherwise, by one of 255.
+    close(found["days"], expected["days"] * days.std() + days.mean(), 0.05)
 
 
 # ---- idx

@@ -40,13 +40,14 @@ use tch::{Kind, Tensor};
 /// `{inputs: nyuv2/train/image, labels: {segmentation: nyuv2/train/label, depth: nyuv2/train/depth}}`. Files of one number
 /// belong together, so all folders hold the same numbers.
 ///
-/// Inputs are numbers `[N, …]`: uint8, int8 to int64, bool, float16 to float64, bfloat16. What they are, `kind` says, or what reads them tells:
-/// convolutions read images `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`, which are `x / 255`
-/// where they are uint8; a backbone with a `vocabulary` reads ids; all else is numbers as they are.
+/// Inputs are numbers `[N, …]`: uint8, int8 to int64, bool, float16 to float64, bfloat16. What they
+/// are, `kind` says, or what reads them tells: convolutions read images `[N, H, W]`, `[N, H, W, C]`
+/// or `[N, C, H, W]`, which are `x / 255` where they are uint8; a backbone with a `vocabulary` reads
+/// ids; all else is numbers as they are.
 /// Integers reach a TorchScript module as int64. `model.pt` keeps what its inputs are. Labels:
 /// classes `[N]`, of tokens `[N, L]`, of pixels `[N, H, W]`; binary and real ones `[N, columns]`, of
 /// tokens `[N, columns, L]`, or of pixels with one channel per column; one column needs no dimension
-/// of its own. Relative paths start at the folder of the YAML.
+/// of its own. Only labels of rows are standardized. Relative paths start at the folder of the YAML.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Arrays {
@@ -84,8 +85,8 @@ pub struct Arrays {
     /// Change training images at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augmentation>,
-    /// Take means, deviations, categories and the order of classes from these rows also where the model was trained before
-    /// (`model.initial`, `model.torchscript`). Default: it goes on with its own.
+    /// Take means and deviations from these rows also where the model was trained before (`model.initial`,
+    /// `model.torchscript`); columns, categories and classes keep its order. Default: it goes on with its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refit: bool,
 }
@@ -281,7 +282,8 @@ impl Arrays {
             rows.check(&array)?;
             let ignore = self.ignore.get(&task.name).copied();
             // What is standardized keeps its digits until then; version 0.1 did otherwise.
-            let keeps_digits = task.standardize && !request.plain_statistics;
+            let is_scaled = task.standardize || request.is_standardized(targets.len());
+            let keeps_digits = is_scaled && !request.plain_statistics;
             let kind = if keeps_digits { Kind::Double } else { request.precision };
             let pieces = array.pieces(|piece, start| {
                 let place = |row: i64| array.place(start + row);
@@ -299,7 +301,7 @@ impl Arrays {
             Standardize::Images(all) => *all,
             Standardize::Named(names) => names.iter().any(|named| named == name),
         };
-        let known = request.fitted.and_then(|fitted| fitted.features.inputs.as_ref()?.get(name));
+        let known = request.statistics().and_then(|fitted| fitted.features.inputs.as_ref()?.get(name));
         !request.plain_statistics && known.map_or(own, |rule| rule.scaling.is_some())
     }
 
@@ -327,18 +329,24 @@ fn input(
         if !piece.is_floating_point() {
             return Ok(piece);
         }
-        let is_kept = keeps_digits && piece.kind() == Kind::Double;
-        let piece = if is_kept { piece } else { piece.to_kind(precision) };
-        let wrong = piece.isfinite().logical_not();
+        let narrow = piece.to_kind(precision);
+        let wrong = narrow.isfinite().logical_not();
         if wrong.any().int64_value(&[]) != 0 {
-            let row = wrong.nonzero().int64_value(&[0, 0]);
-            return Err(Mistake::new(array.place(start + row), "holds a number that is not finite")
-                .remedy("mend it")
-                .into());
+            let at = Vec::<i64>::try_from(wrong.nonzero().select(0, 0)).expect("a place");
+            return Err(not_finite(array.place(start + at[0]), piece.double_value(&at)).into());
         }
-        Ok(piece)
+        Ok(if keeps_digits && piece.kind() == Kind::Double { piece } else { narrow })
     })?;
     Ok(if pieces.len() == 1 { pieces[0].shallow_clone() } else { Tensor::cat(&pieces, 0) })
+}
+
+/// A number that is not finite in the run's precision, or at all.
+pub(super) fn not_finite(place: String, number: f64) -> Mistake {
+    match number.is_finite() {
+        true => Mistake::new(place, format!("{number:e} is beyond the run's precision"))
+            .remedy("set `precision: float64`, or scale the array"),
+        false => Mistake::new(place, "holds a number that is not finite").remedy("mend it"),
+    }
 }
 
 /// Maps with their channels first, all else as it is.

@@ -15,7 +15,10 @@ impl Arrays {
         for (at, (name, x)) in group.inputs.iter().enumerate() {
             let said = self.kind.as_ref().and_then(|kind| kind.get(name)).map(|kind| kind.of(x.kind()));
             let told = request.reader.kind(name, at == 0, x);
-            let by_model = request.fitted.and_then(|fitted| fitted.features.rule(name, x));
+            let by_model = request.fitted.and_then(|fitted| {
+                let rule = fitted.features.rule(name, x)?;
+                Some(if fitted.refit { InputRule::new(rule.kind) } else { rule })
+            });
             let rule = match (by_model, said) {
                 (Some(rule), said) => {
                     check_same_kind(name, x.kind(), rule.kind, said)?;
@@ -79,7 +82,7 @@ impl Arrays {
                 Standardize::Images(all) => *all && rule.kind == InputKind::Image,
                 Standardize::Named(names) => names.contains(name),
             };
-            if !wanted || request.fitted.is_some_and(|fitted| fitted.features.rule(name, x).is_some()) {
+            if !wanted || request.statistics().is_some_and(|fitted| fitted.features.rule(name, x).is_some()) {
                 continue;
             }
             if rule.kind == InputKind::Ids || ![2, 4].contains(&x.dim()) {

@@ -288,7 +288,13 @@ fn a_model_without_the_key_divides_every_byte() {
     let features: Features =
         serde_json::from_str(r#"{"columns": [], "pixels": {"mean": [0.1, 0.2, 0.3], "std": [1.0, 2.0, 4.0]}}"#)
             .expect("features of version 0.1");
-    let fitted = super::super::Fitted { features, standardizations: vec![None], shapes: vec![], all_inputs: false };
+    let fitted = super::super::Fitted {
+        features,
+        standardizations: vec![None],
+        shapes: vec![],
+        refit: false,
+        all_inputs: false,
+    };
     let text = BOTH.replace(", kind: {photo: image, table: numbers}", "");
     let source: Data = serde_yaml::from_str(&format!("{{name: arrays, {text}}}")).expect("settings");
     let own = Request::new(&tasks, 1, Kind::Double, folder.path());

@@ -7,6 +7,7 @@ use crate::error::BadSetting;
 use crate::tasks::Target;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::fmt::{self, Display, Formatter};
 use tch::{Kind, Tensor};
 
 /// How an input changes with the image that it belongs to.
@@ -21,6 +22,19 @@ pub enum Movement {
     Still,
 }
 
+/// The image with which all else moves.
+struct Reference<'a> {
+    name: &'a str,
+    /// Height and width.
+    size: [i64; 2],
+}
+
+impl Display for Reference<'_> {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        write!(f, "{} has {:?} pixels", self.name, self.size)
+    }
+}
+
 impl Augmentation {
     /// Settles how each input of `rows` moves, read as `features` tell.
     ///
@@ -30,48 +44,53 @@ impl Augmentation {
     pub fn for_inputs(mut self, rows: &Group, features: &Features) -> Result<Self, BadSetting> {
         let names: Vec<&str> = rows.inputs.iter().map(|(name, _)| name.as_str()).collect();
         check_names("data.augment.inputs", "an input", self.inputs.keys(), &names)?;
-        let moves = |axes: usize| rows.inputs.iter().find(|(name, x)| x.dim() == axes && !self.is_still(name));
-        let Some((image, pixels)) = moves(4).or_else(|| moves(3)) else {
-            let what = "no input is an image or a map, and augment changes these";
-            return Err(BadSetting::new("data.augment", what).remedy("leave it out"));
+        let moving = || rows.inputs.iter().filter(|(name, _)| self.inputs.get(name) != Some(&Movement::Still));
+        let image = moving().find(|(_, x)| x.dim() == 4);
+        // Rows `[H, W]` could be sequences: their name or labels of as many pixels tell.
+        let is_plane = |(name, x): &&(String, Tensor)| {
+            let has_labels = |target: &Target| target.has_pixels() && last_two(&target.values) == last_two(x);
+            x.dim() == 3 && (self.inputs.contains_key(name) || rows.targets.iter().any(has_labels))
         };
-        let size = last_two(pixels);
+        let Some((image, pixels)) = image.or_else(|| moving().find(is_plane)) else {
+            let what = "no input is an image or a map, and augment changes these";
+            return Err(BadSetting::new("data.augment", what)
+                .remedy("leave it out; for maps [N, H, W] write `inputs: {NAME: nearest}` in it"));
+        };
+        let image = Reference { name: image, size: last_two(pixels) };
         for (name, x) in &rows.inputs {
-            let movement = match self.inputs.get(name) {
-                Some(said) => *said,
-                None if x.dim() < 3 => Movement::Still,
-                None if x.dim() == 3 => Movement::Nearest,
-                None => by_kind(name, x, features),
-            };
-            if movement != Movement::Still && (x.dim() < 3 || last_two(x) != size) {
-                let what =
-                    format!("input {name} has rows of shape {:?}, and {image} has {size:?} pixels", &x.size()[1..]);
-                return Err(BadSetting::new("data.augment", what).remedy(format!(
-                    "bring maps to one size, or write `inputs: {{{name}: still}}` in `augment` for what does not move along"
-                )));
-            }
-            self.moves.insert(name.clone(), movement);
+            self.moves.insert(name.clone(), self.settle(name, x, &image, features)?);
         }
-        let dense = rows
-            .targets
-            .iter()
-            .zip(&rows.tasks)
-            .find(|(target, _)| target.has_pixels() && last_two(&target.values) != size);
-        match dense {
-            Some((Target { values, .. }, &task)) => {
-                let what = format!(
-                    "task {} has labels of {:?} pixels, and {image} has {size:?}",
-                    self.tasks[task],
-                    last_two(values)
-                );
-                Err(BadSetting::new("data.augment", what).remedy("bring maps to one size"))
+        for (target, &task) in rows.targets.iter().zip(&rows.tasks).filter(|(target, _)| target.has_pixels()) {
+            let size = last_two(&target.values);
+            if size != image.size {
+                let what = format!("task {} has labels of {size:?} pixels, and {image}", self.tasks[task]);
+                return Err(BadSetting::new("data.augment", what).remedy("bring maps to one size"));
             }
-            None => Ok(self),
         }
+        Ok(self)
     }
 
-    fn is_still(&self, name: &str) -> bool {
-        self.inputs.get(name) == Some(&Movement::Still)
+    /// How the input `x` `[N, …]` moves with the image.
+    fn settle(&self, name: &str, x: &Tensor, image: &Reference, features: &Features) -> Result<Movement, BadSetting> {
+        let movement = match (self.inputs.get(name), x.dim()) {
+            (Some(Movement::Bilinear), _) if reads_ids(name, features) => {
+                let what = format!("input {name} holds ids, and numbers between two ids mean nothing");
+                let path = format!("data.augment.inputs.{name}");
+                return Err(BadSetting::new(path, what).remedy("write nearest or still"));
+            }
+            (Some(said), _) => *said,
+            (None, ..3) => Movement::Still,
+            (None, 3) => Movement::Nearest,
+            (None, _) => by_kind(name, x, features),
+        };
+        let is_map = matches!(x.dim(), 3 | 4) && last_two(x) == image.size;
+        if is_map || movement == Movement::Still {
+            return Ok(movement);
+        }
+        let what = format!("input {name} has rows of shape {:?}, and {image}", &x.size()[1..]);
+        Err(BadSetting::new("data.augment", what).remedy(format!(
+            "bring maps to one size, or write `inputs: {{{name}: still}}` in `augment` for what does not move along"
+        )))
     }
 
     /// How an input `[N, …]` moves.
@@ -83,9 +102,13 @@ impl Augmentation {
 
 /// Numbers between two ids, or between yes and no, mean nothing.
 fn by_kind(name: &str, x: &Tensor, features: &Features) -> Movement {
+    let is_nearest = reads_ids(name, features) || x.kind() == Kind::Bool;
+    if is_nearest { Movement::Nearest } else { Movement::Bilinear }
+}
+
+fn reads_ids(name: &str, features: &Features) -> bool {
     let rule = features.inputs.as_ref().and_then(|rules| rules.get(name));
-    let is_ids = rule.is_some_and(|rule| rule.kind == InputKind::Ids);
-    if is_ids || x.kind() == Kind::Bool { Movement::Nearest } else { Movement::Bilinear }
+    rule.is_some_and(|rule| rule.kind == InputKind::Ids)
 }
 
 fn last_two(x: &Tensor) -> [i64; 2] {
@@ -174,11 +197,19 @@ mod tests {
         let said = told("{flip: true}", &[photo, ("words", &[9, 5], Kind::Float)]);
         assert!(said.contains("input words has rows of shape [9, 5], and photo has [4, 6] pixels"), "{said}");
         assert!(said.contains("inputs: {words: still}"), "{said}");
+        let said = told("{flip: true}", &[photo, ("video", &[3, 2, 4, 6], Kind::Float)]);
+        assert!(said.contains("input video has rows of shape [3, 2, 4, 6]"), "{said}");
+        let ids = InputRule::new(InputKind::Ids);
+        let features = Features { inputs: Some([("photo".to_string(), ids)].into()), ..Features::default() };
+        let error = augmentation("{flip: true, inputs: {photo: bilinear}}").for_inputs(&rows(&[photo]), &features);
+        assert_eq!(error.expect_err("ids").path, "data.augment.inputs.photo");
         let said = told("{flip: true, inputs: {phot: still}}", &[photo]);
         assert!(said.contains("data.augment.inputs") && said.contains("did you mean \"photo\""), "{said}");
         let said = told("{flip: true}", &[("x", &[9], Kind::Float)]);
         assert!(said.contains("no input is an image or a map"), "{said}");
-        let said = told("{flip: true}", &[("x", &[8, 8], Kind::Float)]);
+        let said = told("{flip: true}", &[("words", &[9, 5], Kind::Float)]);
+        assert!(said.contains("no input is an image or a map"), "a sequence: {said}");
+        let said = told("{flip: true, inputs: {x: nearest}}", &[("x", &[8, 8], Kind::Float)]);
         assert!(said.contains("task mask has labels of [4, 6] pixels, and x has [8, 8]"), "{said}");
         let still = "{flip: true, inputs: {words: still}}";
         assert_eq!(

@@ -81,8 +81,8 @@ pub struct Csv {
     /// times, and so do the means and deviations by which columns and labels are standardized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
-    /// Take means, deviations, categories and the order of classes from these rows also where the model was trained before
-    /// (`model.initial`, `model.torchscript`). Default: it goes on with its own.
+    /// Take means and deviations from these rows also where the model was trained before (`model.initial`,
+    /// `model.torchscript`); columns, categories and classes keep its order. Default: it goes on with its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refit: bool,
 }
@@ -109,9 +109,11 @@ impl Source for Csv {
         let plan = Plan::new(self, tasks, request.folder)?;
         let (inputs, files) = self.read(&plan, request)?;
         let train: Vec<&Loaded> = files.iter().filter(|file| !file.rows[0].is_empty()).collect();
+        let own = || fit::features(&inputs, &train, self.standardize, request);
         let features = match request.fitted {
+            Some(fitted) if fitted.refit => own()?.with_categories_of(&fitted.features),
             Some(fitted) => fitted.features.clone(),
-            None => fit::features(&inputs, &train, self.standardize, request)?,
+            None => own()?,
         };
         // A model that is measured has seen its training rows; one that goes on training may meet others.
         let first = usize::from(request.fitted.is_none_or(|fitted| !fitted.all_inputs));
@@ -179,7 +181,11 @@ impl Csv {
         let first = plan.splits[0].as_ref().expect("a plan has a training split")[0].file;
         let inputs = match request.fitted {
             Some(fitted) => {
-                let inputs = inputs::fitted(&fitted.features);
+                let mut inputs = inputs::fitted(&fitted.features);
+                if fitted.refit {
+                    let may_miss = self.missing == Missing::Mean;
+                    inputs.iter_mut().for_each(|input| input.may_miss = may_miss && !input.categorical);
+                }
                 if fitted.all_inputs {
                     inputs::same_columns(&inputs, &inputs::choose(self, &opened, first, request.tasks)?)?;
                 }

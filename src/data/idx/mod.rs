@@ -42,8 +42,8 @@ pub struct Idx {
     /// Change training images at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augmentation>,
-    /// Take means, deviations, categories and the order of classes from these rows also where the model was trained before
-    /// (`model.initial`, `model.torchscript`). Default: it goes on with its own.
+    /// Take means and deviations from these rows also where the model was trained before (`model.initial`,
+    /// `model.torchscript`); columns, categories and classes keep its order. Default: it goes on with its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refit: bool,
 }

@@ -4,7 +4,7 @@ use super::decode::{self, Format, Grayscale, Owner};
 use super::{Images, Read};
 use crate::data::csv::fit::Loaded;
 use crate::data::csv::table::{Opened, Role, Wanted, listed};
-use crate::error::Mistake;
+use crate::error::{Mistake, note};
 use crate::files;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -91,8 +91,16 @@ impl Images {
             return Err(Mistake::new(table.display(), what).remedy(remedy).into());
         }
         let rows = Loaded::whole(opened.read(&[Wanted { name: &self.column, role: Role::Category }])?);
-        let read = Read { rows, folder: self.folder_of(table, Path::new("")) };
+        // Beside the table, as everywhere else; where they are not there, where they were in training.
+        let beside = table.parent().unwrap_or(Path::new("."));
+        let mut read = Read { rows, folder: beside.to_path_buf() };
         read.check_files(&self.column)?;
+        let is_there = |read: &Read| read.path(0, 0).is_none_or(|path| path.is_file());
+        if let (Some(trained), false) = (&self.folder, is_there(&read)) {
+            read.folder.clone_from(trained);
+            let (table, trained) = (table.display(), trained.display());
+            note(format!("note: the images of {table} are read from {trained}, as in training"));
+        }
         Ok((0..read.rows.table.rows).map(|row| read.file(&self.column, row)).collect())
     }
 }

@@ -26,11 +26,13 @@ use tch::{Kind, Tensor};
 
 /// Images (png, jpeg, bmp, webp) that a CSV names, one per row, with labels in its other columns.
 ///
-/// The splits are written as those of `csv`: a PATH each, `{file: PATH, fraction: 0.5}`, or `table` with `fractions`. A label
-/// column holds labels as in `csv`, or names a map of labels with one number per pixel: a gray image (classes; depths; of 1
-/// bit, classes 0 and 1; numbers of 2 or 4 bits spread to 0 to 255, as by Pillow), the indices of a png with a palette, or a `.npy` file `[H, W]`, `[C, H, W]` or `[H, W, C]`. Inputs
-/// `[N, channels, H, W]`, numbers from 0 to 1. They stay one byte per number in memory until a step reads them. Relative paths
-/// of tables start at the folder of the YAML.
+/// The splits are written as those of `csv`: a PATH each, `{file: PATH, fraction: 0.5}`, or `table` with
+/// `fractions`. A label column holds labels as in `csv`, or names a map of labels with one number per
+/// pixel: a gray image (classes; depths; of 1 bit, classes 0 and 1; numbers of 2 or 4 bits spread to 0
+/// to 255, as by Pillow), the indices of a png with a palette, or a `.npy` file `[H, W]`, `[C, H, W]`
+/// or `[H, W, C]`. Inputs `[N, channels, H, W]`, numbers from 0 to 1, as the file has them: EXIF's
+/// orientation is not applied. They stay one byte per number in memory until a step reads them.
+/// Relative paths of tables start at the folder of the YAML.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Images {
@@ -84,8 +86,8 @@ pub struct Images {
     /// Change training images at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augmentation>,
-    /// Take means, deviations, categories and the order of classes from these rows also where the model was trained before
-    /// (`model.initial`, `model.torchscript`). Default: it goes on with its own.
+    /// Take means and deviations from these rows also where the model was trained before (`model.initial`,
+    /// `model.torchscript`); columns, categories and classes keep its order. Default: it goes on with its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refit: bool,
 }

@@ -179,6 +179,7 @@ fn standardised_depth_has_mean_0_and_deviation_1() {
         features: data.features.clone(),
         standardizations: vec![Some(Some(Standardization { mean: vec![0.0], scale: vec![1.0] }))],
         shapes: vec![],
+        refit: false,
         all_inputs: false,
     };
     let request = Request { fitted: Some(&fitted), ..Request::new(&wanted, 1, Kind::Float, Path::new(".")) };

@@ -233,6 +233,7 @@ fn a_models_statistics_take_the_place_of_the_datas() {
         features: features.clone(),
         standardizations: standardizations.iter().cloned().map(Some).collect(),
         shapes: vec![],
+        refit: false,
         all_inputs: false,
     };
     let fitted = known(&features);

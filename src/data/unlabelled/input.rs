@@ -178,6 +178,7 @@ impl Input<'_> {
         let rule = self.rule(&x);
         let x = if rule.kind == InputKind::Image && x.dim() == 3 { x.unsqueeze(1) } else { x };
         self.check_shape(&x, stored)?;
+        self.check_range(&x)?;
         check_ids(rule.kind, &x, self.name, self.path).map_err(|mistake| mistake.remedy("give whole numbers"))?;
         check_channels(&rule, &x, self.name).map_err(|bad| {
             Mistake::new(self.path.display(), bad.what).remedy("give rows of the shape that the model was trained on")
@@ -196,6 +197,18 @@ impl Input<'_> {
     /// The shape of a row, where the model tells.
     fn shape(&self) -> Option<&[i64]> {
         self.known.shapes.iter().find(|facts| facts.name == self.name).map(|facts| facts.shape.as_slice())
+    }
+
+    /// Numbers that keep the digits of a double are finite in the model's precision too.
+    fn check_range(&self, x: &Tensor) -> Result<(), Mistake> {
+        let narrow = x.to_kind(self.known.precision);
+        if x.kind() != Kind::Double || narrow.isfinite().all().int64_value(&[]) != 0 {
+            return Ok(());
+        }
+        let at = narrow.isfinite().logical_not().nonzero().select(0, 0);
+        let at = Vec::<i64>::try_from(at).expect("a place");
+        let what = format!("{:e} is beyond the model's precision", x.double_value(&at));
+        Err(Mistake::new(format!("{}, row {}", self.path.display(), at[0] + 1), what).remedy("mend it"))
     }
 
     fn check_shape(&self, x: &Tensor, stored: &[i64]) -> Result<(), Mistake> {

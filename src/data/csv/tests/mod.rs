@@ -265,6 +265,7 @@ fn categories_are_indices_from_one_on_where_a_backbone_reads_them_and_unseen_one
         features: data.features.clone(),
         standardizations: vec![Some(None)],
         shapes: vec![],
+        refit: false,
         all_inputs: false,
     };
     let fitted = Request { fitted: Some(&fitted), ..request(&tasks, folder.path()) };
@@ -422,7 +423,8 @@ fn a_fitted_model_brings_its_own_statistics() {
     let standardizations = [Some(Standardization { mean: vec![8.0], scale: vec![4.0] })];
     let tasks = [task("y", Form::Real(1))];
     let known = standardizations.iter().cloned().map(Some).collect();
-    let fitted = Fitted { features: features.clone(), standardizations: known, shapes: vec![], all_inputs: false };
+    let fitted =
+        Fitted { features: features.clone(), standardizations: known, shapes: vec![], refit: false, all_inputs: false };
     let fitted = Some(&fitted);
     let data = load("train: a.csv, inputs: [extra]", &Request { fitted, ..request(&tasks, folder.path()) }).unwrap();
     assert_eq!(x(&data.train), [2.0, 1.0, 3.0, 0.0]);
