@@ -1,6 +1,9 @@
 //! One run, from the YAML to its summary.
 
+mod requests;
 mod resume;
+
+pub use requests::Requests;
 
 use crate::environment::{self, Environment};
 use crate::error::{BadSetting, note};

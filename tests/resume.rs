@@ -9,9 +9,10 @@ use rand::RngExt;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Weights, moments, place: all but the wall time.
 fn state(run: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -397,13 +398,34 @@ train: {steps: 7, batch_size: 10}
     succeed(&more);
 }
 
+fn signal(child: &Child, signal: &str) {
+    Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
+}
+
+/// Looks again and again until `done`, and gives up after two minutes.
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(120), "waited too long until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Reads a run's stderr until it has told the end of three epochs.
+fn read_three_epochs(child: &mut Child) -> BufReader<std::process::ChildStderr> {
+    let mut said = BufReader::new(child.stderr.take().expect("stderr"));
+    let epochs = said.by_ref().lines().map_while(Result::ok).filter(|line| line.contains("epoch "));
+    assert_eq!(epochs.take(3).count(), 3);
+    said
+}
+
 #[test]
-fn ctrl_c_and_sigterm_end_the_step_and_say_how_to_go_on() {
+fn a_signal_ends_the_step_and_says_how_to_go_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let yaml = write(folder.path(), "long.yaml", &small(LONG));
     let whole = folder.path().join("whole");
     succeed(&["train", text(&yaml), "--out", text(&whole), "--quiet"]);
-    for signal in ["-INT", "-TERM"] {
+    for signal in ["-INT", "-TERM", "-HUP", "-USR2", "-XCPU"] {
         let stopped = folder.path().join(signal);
         let (code, said) = interrupt_after_three_epochs(&["train", text(&yaml), "--out", text(&stopped)], signal);
         assert_eq!(code, Some(130), "{said}");
@@ -411,6 +433,70 @@ fn ctrl_c_and_sigterm_end_the_step_and_say_how_to_go_on() {
         succeed(&["train", text(&yaml), "--out", text(&stopped), "--resume", "--quiet"]);
         same_results(signal, &whole, &stopped);
     }
+}
+
+#[test]
+fn a_closed_terminal_ends_a_run_with_a_checkpoint_though_nobody_listens() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let yaml = write(folder.path(), "long.yaml", &small(LONG));
+    let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));
+    succeed(&["train", text(&yaml), "--out", text(&whole), "--quiet"]);
+    let mut run = polytask();
+    run.args(["train", text(&yaml), "--out", text(&stopped)]).stderr(Stdio::piped()).stdout(Stdio::null());
+    let mut child = run.spawn().expect("starts");
+    drop(read_three_epochs(&mut child));
+    // Both a shell and the system tell of it.
+    signal(&child, "-HUP");
+    signal(&child, "-HUP");
+    assert_eq!(child.wait().expect("ends").code(), Some(130));
+    succeed(&["train", text(&yaml), "--out", text(&stopped), "--resume", "--quiet"]);
+    same_results("a closed terminal", &whole, &stopped);
+}
+
+#[test]
+fn a_run_that_was_started_to_ignore_hangups_goes_on_to_its_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let yaml = write(folder.path(), "long.yaml", &small(LONG));
+    let out = folder.path().join("run");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_polytask")]);
+    shell.args(["train", text(&yaml), "--out", text(&out)]).stderr(Stdio::piped()).stdout(Stdio::null());
+    let mut child = shell.spawn().expect("starts");
+    let rest = read_three_epochs(&mut child);
+    signal(&child, "-HUP");
+    rest.lines().map_while(Result::ok).for_each(drop);
+    assert_eq!(child.wait().expect("ends").code(), Some(0));
+    assert!(out.join("summary.json").exists());
+}
+
+#[test]
+fn sigusr1_writes_a_checkpoint_and_the_run_goes_on_undisturbed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let yaml = write(folder.path(), "long.yaml", &small(&LONG.replace("1 epoch}", "1000000 epochs}")));
+    let out = folder.path().join("run");
+    let endless = ["train", text(&yaml), "--out", text(&out), "--quiet", "--set", "train.epochs=1000000"];
+    let mut child = polytask().args(endless).spawn().expect("starts");
+    let place = |name: &str| {
+        let facts = polytask::tensor_file::facts(&out.join("checkpoints/last.safetensors")).ok()??;
+        facts[name].as_i64()
+    };
+    // The records are there once it trains, and answers.
+    wait_until("the run trains", || out.join("metrics.jsonl").exists());
+    let mut before = None;
+    for _ in 0..3 {
+        signal(&child, "-USR1");
+        wait_until("there is a later checkpoint", || place("step") > before);
+        before = place("step");
+        assert!(child.try_wait().expect("a state").is_none(), "the run goes on");
+    }
+    signal(&child, "-INT");
+    assert_eq!(child.wait().expect("ends").code(), Some(130));
+
+    let limit = format!("train.epochs={}", place("epoch").expect("a checkpoint") + 3);
+    let whole = folder.path().join("whole");
+    succeed(&["train", text(&yaml), "--out", text(&whole), "--quiet", "--set", &limit]);
+    succeed(&["train", text(&yaml), "--out", text(&out), "--quiet", "--resume", "--set", &limit]);
+    same_results("SIGUSR1", &whole, &out);
 }
 
 #[test]

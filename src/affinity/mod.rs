@@ -23,12 +23,12 @@ pub use report::Findings;
 use crate::data::{Combine, Data};
 use crate::error::BadSetting;
 use crate::experiment::{Assembly, Experiment};
-use crate::train::{Options, Report, Watcher, train_watched};
+use crate::train::{Options, Report, Requests, Watcher, train_watched};
 use crate::trainer::Trainer;
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 
 /// What to measure, and what to propose.
 #[derive(Debug, Clone)]
@@ -42,7 +42,8 @@ pub struct Settings {
 }
 
 /// Trains the experiment in `file`, in `options.out` or in a temporary folder, and looks at its tasks on the way. With a
-/// folder of its own the findings are written into it. `None` where no step was measured before `interrupt`.
+/// folder of its own the findings are written into it. `None` where no step was measured before
+/// `requests` asked to stop.
 ///
 /// # Errors
 /// As [`train`](crate::train::train); fewer than two tasks, or nothing that they share.
@@ -50,7 +51,7 @@ pub fn affinity(
     file: &Path,
     mut options: Options,
     settings: &Settings,
-    interrupt: &AtomicBool,
+    requests: &Requests,
 ) -> Result<(Report, Option<Findings>)> {
     let temporary = match options.out {
         Some(_) => None,
@@ -59,8 +60,10 @@ pub fn affinity(
     if let Some(temporary) = &temporary {
         options.out = Some(temporary.0.clone());
     }
-    let mut watch = Watch { settings: settings.clone(), tasks: vec![], means: Means::new(0), leaks: vec![] };
-    let report = train_watched(file, &options, interrupt, &mut watch)?;
+    let (settings, requests) = (settings.clone(), requests.clone());
+    let stop = &Arc::clone(&requests.stop);
+    let mut watch = Watch { settings, requests, tasks: vec![], means: Means::new(0), leaks: vec![] };
+    let report = train_watched(file, &options, stop, &mut watch)?;
     let findings = watch.findings();
     if let (Some(findings), None) = (&findings, &temporary) {
         findings.write(&report.folder)?;
@@ -71,6 +74,7 @@ pub fn affinity(
 /// Measures before every N-th step.
 struct Watch {
     settings: Settings,
+    requests: Requests,
     tasks: Vec<String>,
     means: Means,
     /// Per task `[T]` the columns that would become inputs, were the task left out of the YAML.
@@ -111,6 +115,7 @@ impl Watcher for Watch {
     }
 
     fn before_step(&mut self, trainer: &mut Trainer) -> Result<()> {
+        self.requests.before_step(trainer)?;
         let ahead = trainer.ahead();
         if (ahead.step as u64).is_multiple_of(self.settings.every) {
             let rate = self.settings.learning_rate.unwrap_or(ahead.learning_rate);

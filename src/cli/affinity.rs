@@ -1,7 +1,8 @@
 //! `polytask affinity`
 
 use super::SUCCESS;
-use super::train::{Changes, INTERRUPTED, interrupt};
+use super::signals::{INTERRUPTED, requests};
+use super::train::Changes;
 use super::words::say;
 use crate::affinity::{Settings, affinity};
 use crate::error::note;
@@ -21,6 +22,8 @@ use std::path::PathBuf;
 ///
 /// A measured step costs a forward and a backward pass more for each task, and one forward pass. With --out the run stays in that folder,
 /// and affinity.json, affinity.svg and affinity.png beside it.
+///
+/// Signals do what they do to `polytask train`; what was measured until then is told.
 #[derive(Debug, Args)]
 pub struct Affinity {
     /// The experiment's YAML file
@@ -56,9 +59,9 @@ fn positive(text: &str) -> Result<f64, String> {
 }
 
 impl Affinity {
-    /// Trains and tells; after Ctrl-C or SIGTERM it tells what was measured until then.
+    /// Trains and tells; after a signal that ends it, it tells what was measured until then.
     pub fn run(&self) -> Result<i32> {
-        let interrupt = interrupt()?;
+        let requests = requests()?;
         let options = Options {
             overrides: self.changes.overrides()?,
             out: self.out.clone(),
@@ -67,7 +70,7 @@ impl Affinity {
         };
         let groups = self.groups.map(|groups| usize::try_from(groups).unwrap_or(usize::MAX));
         let settings = Settings { every: self.every, groups, learning_rate: self.learning_rate };
-        let (report, findings) = affinity(&self.experiment, options, &settings, &interrupt)?;
+        let (report, findings) = affinity(&self.experiment, options, &settings, &requests)?;
         match (&findings, self.json) {
             (None, _) => note("no step was measured"),
             (Some(findings), true) => say(serde_json::to_string_pretty(&findings.json())?)?,

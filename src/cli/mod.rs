@@ -11,6 +11,7 @@ mod list;
 mod model;
 mod pareto;
 mod report;
+mod signals;
 mod sweep;
 mod train;
 mod trajectories;

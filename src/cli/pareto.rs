@@ -1,7 +1,7 @@
 //! `polytask pareto`
 
+use super::signals::INTERRUPTED;
 use super::sweep::Spread;
-use super::train::INTERRUPTED;
 use super::words::say;
 use super::{FAILURE, SUCCESS};
 use crate::comparison::{Tables, collect, compare};

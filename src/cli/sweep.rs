@@ -1,6 +1,6 @@
 //! `polytask sweep`, and the workers that it starts.
 
-use super::train::{INTERRUPTED, interrupt};
+use super::signals::{INTERRUPTED, requests};
 use super::words::{name_command, say};
 use super::{FAILURE, SUCCESS};
 use crate::error::{Mistake, note};
@@ -33,13 +33,13 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Trains what is missing; a first Ctrl-C or SIGTERM lets each worker write a checkpoint.
+    /// Trains what is missing; a first signal that ends it lets each worker write a checkpoint.
     pub fn train(&self, sweep: &Opened, shard: Shard) -> Result<Outcome> {
+        let requests = requests()?;
         let slots = slots(sweep, &self.device, self.jobs)?;
-        let interrupt = interrupt()?;
         check_rows(sweep, self.across_data)?;
         sweep.store()?;
-        let outcome = run(sweep, &Options { slots, shard, quiet: self.quiet }, &interrupt)?;
+        let outcome = run(sweep, &Options { slots, shard, quiet: self.quiet }, &requests)?;
         if outcome.interrupted {
             note("interrupted\n  hint: the same command goes on");
         }
@@ -53,6 +53,9 @@ impl Spread {
 /// same command goes on where it was: finished runs stay, begun ones go on from their checkpoints. A run that diverges or
 /// crashes is recorded and counted. The folder is the database: started on several machines with one folder and `--shard`,
 /// it needs no merging.
+///
+/// Ctrl-C, SIGTERM, SIGHUP (a closed terminal), SIGUSR2 and SIGXCPU let every worker write a checkpoint and end, with exit
+/// code 130; another Ctrl-C or SIGTERM kills. SIGUSR1 lets every worker write a checkpoint, and all go on.
 #[derive(Debug, Args)]
 pub struct Sweep {
     /// The sweep's YAML file; that of an earlier one goes on from runs/NAME/sweep.yaml too
@@ -144,6 +147,6 @@ pub struct Worker {
 impl Worker {
     /// Works until stdin closes.
     pub fn run(&self) -> Result<()> {
-        work(&self.folder, self.device, &interrupt()?)
+        work(&self.folder, self.device, &requests()?)
     }
 }

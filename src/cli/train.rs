@@ -1,18 +1,16 @@
 //! `polytask train`
 
 use super::SUCCESS;
+use super::signals::{INTERRUPTED, requests};
 use super::words::{name_command, say};
 use crate::error::note;
-use crate::train::{Options, Report, train};
+use crate::train::{Options, Report, train_watched};
 use crate::trainer::Outcome;
 use crate::yaml::Override;
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// Changes to the YAML from the command line.
 #[derive(Debug, Args)]
@@ -41,6 +39,9 @@ impl Changes {
 ///
 /// The run's folder holds config.yaml (resolved, runnable as it is), metrics.jsonl, TensorBoard's event files,
 /// checkpoints/, model.pt (TorchScript of the best model) and summary.json.
+///
+/// Ctrl-C, SIGTERM, SIGHUP (a closed terminal), SIGUSR2 and SIGXCPU end the step, write a checkpoint and say how to go on,
+/// with exit code 130; another Ctrl-C or SIGTERM kills. SIGUSR1 writes a checkpoint at the next step, and the run goes on.
 #[derive(Debug, Args)]
 pub struct Train {
     /// The experiment's YAML file
@@ -65,26 +66,10 @@ pub struct Train {
     json: bool,
 }
 
-/// The exit code of a process that a signal ended.
-pub const INTERRUPTED: i32 = 130;
-
-/// What a first Ctrl-C or SIGTERM sets; a second one kills.
-///
-/// # Errors
-/// The system takes no handler.
-pub fn interrupt() -> Result<Arc<AtomicBool>> {
-    let interrupt = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&interrupt))?;
-        signal_hook::flag::register(signal, Arc::clone(&interrupt))?;
-    }
-    Ok(interrupt)
-}
-
 impl Train {
-    /// Trains; a first Ctrl-C or SIGTERM ends the step and writes a checkpoint, a second one kills.
+    /// Trains, until its end or until a signal asks it to stop.
     pub fn run(&self) -> Result<i32> {
-        let interrupt = interrupt()?;
+        let requests = requests()?;
         let options = Options {
             overrides: self.changes.overrides()?,
             out: self.out.clone(),
@@ -92,7 +77,7 @@ impl Train {
             extend_schedule: self.extend_schedule,
             quiet: self.quiet,
         };
-        let report = train(&self.experiment, &options, &interrupt)
+        let report = train_watched(&self.experiment, &options, &requests.stop, &mut requests.clone())
             .map_err(|error| name_command(error, &self.experiment, "experiment", "sweep"))?;
         self.tell(&report)
     }

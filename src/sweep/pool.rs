@@ -2,10 +2,11 @@
 
 use super::progress::Progress;
 use super::state::{Failure, FailureKind, State};
-use super::worker::Answer;
+use super::worker::{Answer, SAVE};
 use super::{Cell, Opened};
 use crate::error::Mistake;
 use crate::libtorch::DeviceChoice;
+use crate::train::Requests;
 use anyhow::{Context, Result};
 use std::collections::VecDeque;
 use std::fmt;
@@ -105,11 +106,11 @@ const MOST_ERRORS: usize = 8;
 /// Runs that another process trains are looked at again after so long.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Trains what is missing, until all is done or `interrupt` is set.
+/// Trains what is missing, until all is done or `requests` ask to stop.
 ///
 /// # Errors
 /// A worker cannot be started; the runs have nothing to be chosen by.
-pub fn run(sweep: &Opened, options: &Options, interrupt: &AtomicBool) -> Result<Outcome> {
+pub fn run(sweep: &Opened, options: &Options, requests: &Requests) -> Result<Outcome> {
     let cells: Vec<Cell> = sweep.plan.cells().collect();
     let ours = |number: &usize| number % options.shard.count == options.shard.index - 1;
     let is_open = |number: &usize| match State::of(&sweep.plan.folder(&sweep.folder, cells[*number])) {
@@ -145,8 +146,11 @@ pub fn run(sweep: &Opened, options: &Options, interrupt: &AtomicBool) -> Result<
             .collect();
         while !slots.iter().all(thread::ScopedJoinHandle::is_finished) {
             // Again and again: a worker may just have been hired.
-            if interrupt.load(Ordering::Relaxed) || pool.stopping.load(Ordering::Relaxed) {
+            if requests.stops() || pool.stopping.load(Ordering::Relaxed) {
                 pool.stop();
+            }
+            if requests.take_checkpoint() {
+                pool.save();
             }
             thread::sleep(Duration::from_millis(20));
         }
@@ -155,7 +159,7 @@ pub fn run(sweep: &Opened, options: &Options, interrupt: &AtomicBool) -> Result<
     if let Some(error) = guard(&pool.error).take() {
         return Err(error);
     }
-    let mut outcome = Outcome { interrupted: interrupt.load(Ordering::Relaxed), ..Outcome::default() };
+    let mut outcome = Outcome { interrupted: requests.stops(), ..Outcome::default() };
     for cell in cells {
         match State::of(&sweep.plan.folder(&sweep.folder, cell)) {
             State::Finished => outcome.finished += 1,
@@ -198,6 +202,14 @@ impl Pool<'_> {
         self.stopping.store(true, Ordering::Relaxed);
         for input in &self.inputs {
             guard(input).take();
+        }
+    }
+
+    /// Has every worker write a checkpoint of the run that it trains.
+    fn save(&self) {
+        for input in &self.inputs {
+            // Who looks after a worker that died finds out by itself.
+            let _ = guard(input).as_mut().map(|input| writeln!(input, "{SAVE}").and_then(|()| input.flush()));
         }
     }
 

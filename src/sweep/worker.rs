@@ -7,14 +7,13 @@ use crate::error::{Diverged, report};
 use crate::experiment::Loaded;
 use crate::libtorch::DeviceChoice;
 use crate::run::Run;
-use crate::train::{self, Place, Start, Unwatched};
+use crate::train::{self, Place, Requests, Start};
 use crate::trainer::Outcome;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Write};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 
 /// What a worker says, a line of JSON each.
@@ -36,34 +35,40 @@ pub enum Answer {
     Interrupted,
 }
 
-/// Trains the runs of the sweep in `folder` whose names come on stdin, until it closes or `interrupt` is set. Whoever
-/// started it and dies closes it too, so that no worker outlives its sweep by more than a checkpoint.
+/// A line on stdin that asks for a checkpoint of the run in training. No run has that name: all have a `/`.
+pub const SAVE: &str = "save";
+
+/// Trains the runs of the sweep in `folder` whose names come on stdin, until it closes or `requests` ask to stop. Whoever
+/// started it and dies closes it too, so that no worker outlives its sweep by more than a checkpoint. [`SAVE`] has it write
+/// one.
 ///
 /// # Errors
 /// The sweep cannot be read, or an answer not be written.
-pub fn work(folder: &Path, device: Option<DeviceChoice>, interrupt: &Arc<AtomicBool>) -> Result<()> {
+pub fn work(folder: &Path, device: Option<DeviceChoice>, requests: &Requests) -> Result<()> {
     let sweep = Opened::open(folder)?;
     let (send, names) = mpsc::channel::<String>();
-    let stop = Arc::clone(interrupt);
+    let asked = requests.clone();
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            if send.send(line).is_err() {
+            if line == SAVE {
+                asked.checkpoint.store(true, Ordering::Relaxed);
+            } else if send.send(line).is_err() {
                 break;
             }
         }
-        stop.store(true, Ordering::Relaxed);
+        asked.stop.store(true, Ordering::Relaxed);
     });
     answer(&Answer::Ready)?;
     let mut loaded = Loaded::default();
     for name in names {
         answer(&match sweep.plan.find(&name) {
-            Some(cell) => train(&sweep, cell, device, &mut loaded, interrupt)?,
+            Some(cell) => train(&sweep, cell, device, &mut loaded, requests)?,
             None => Answer::Failed(Failure {
                 kind: FailureKind::Error,
                 error: format!("{FILE} has no run {name} any more"),
             }),
         })?;
-        if interrupt.load(Ordering::Relaxed) {
+        if requests.stops() {
             break;
         }
     }
@@ -82,7 +87,7 @@ fn train(
     cell: Cell,
     device: Option<DeviceChoice>,
     loaded: &mut Loaded,
-    interrupt: &AtomicBool,
+    requests: &Requests,
 ) -> Result<Answer> {
     let folder = sweep.plan.folder(&sweep.folder, cell);
     if Run::is_taken(&folder) {
@@ -105,7 +110,7 @@ fn train(
         loaded.keep_for(&experiment, &place.source)?;
         environment::forget_peak_memory();
         let start = Start { resume, extend_schedule: false, quiet: true, loaded };
-        train::run(&experiment, &place, start, interrupt, &mut Unwatched)
+        train::run(&experiment, &place, start, &requests.stop, &mut requests.clone())
     });
     let error = match trained {
         Ok(report) if report.outcome == Outcome::Interrupted => return Ok(Answer::Interrupted),

@@ -30,8 +30,11 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Writes the checkpoint to resume from, and the best weights if they are new.
-    pub(super) fn save(&mut self) -> Result<()> {
+    /// Writes the checkpoint to resume from, and the best weights if they are new. It changes nothing of what comes after.
+    ///
+    /// # Errors
+    /// A record or a checkpoint cannot be written; the previous checkpoint is intact then.
+    pub fn save(&mut self) -> Result<()> {
         self.refuse_lost_parameters()?;
         let seconds = self.seconds();
         self.progress.set_seconds(&mut self.memory, seconds);

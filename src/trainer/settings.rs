@@ -116,7 +116,7 @@ pub struct StopSettings {
     pub target: Option<f64>,
 }
 
-/// When to write a checkpoint. One is always written at the end and on Ctrl-C.
+/// When to write a checkpoint. One is always written at the end, on Ctrl-C and on SIGUSR1.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointSettings {

@@ -85,11 +85,11 @@ fn any_number_of_processes_share_a_sweep_and_end_with_the_table_of_one() {
 fn a_signal_ends_a_sweep_with_a_word_on_how_to_go_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let more = "compare: {method: [sum, rlw]}\nseeds: 2\n";
-    let longer = LONG.replace("epochs: 300", "epochs: 1000");
+    let longer = LONG.replace("epochs: 300", "epochs: 2000");
     let file = write(folder.path(), "try.yaml", &sweep(&experiment(&longer), more));
     let (whole, out) = (folder.path().join("whole"), folder.path().join("out"));
     complete(&file, &whole);
-    for name in ["-INT", "-TERM"] {
+    for name in ["-INT", "-TERM", "-HUP", "-USR2", "-XCPU"] {
         let before = progress(&out);
         let child = start(&file, &out, &["--jobs", "2"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let child = child.expect("starts");
@@ -102,6 +102,34 @@ fn a_signal_ends_a_sweep_with_a_word_on_how_to_go_on() {
     }
     complete(&file, &out);
     assert_same("interrupted", &whole, &out);
+}
+
+#[test]
+fn sigusr1_has_every_worker_write_a_checkpoint_and_all_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let endless = LONG.replace("epochs: 300", "epochs: 1000000").replace("40 steps", "1000000 epochs");
+    let more = "compare: {method: [sum, rlw]}\nseeds: 1\n";
+    let file = write(folder.path(), "try.yaml", &sweep(&experiment(&endless), more));
+    let out = folder.path().join("out");
+    let started = start(&file, &out, &["--jobs", "2"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let mut child = started.expect("starts");
+    let folders = ["rlw/seed0", "sum/seed0"].map(|run| out.join(run));
+    wait_until("both runs train", || folders.iter().all(|run| run.join("metrics.jsonl").exists()));
+    let workers = children(child.id());
+    let steps = || folders.each_ref().map(|run| step(run));
+    for _ in 0..3 {
+        let before = steps();
+        signal(child.id(), "-USR1");
+        wait_until("both have a later checkpoint", || steps().iter().zip(&before).all(|(now, then)| now > then));
+    }
+    assert_eq!(children(child.id()), workers, "nobody died");
+    signal(child.id(), "-INT");
+    assert_eq!(child.wait().expect("ends").code(), Some(130));
+}
+
+/// The number of updates before a run's last checkpoint; `None` where there is none yet.
+fn step(run: &Path) -> Option<i64> {
+    polytask::tensor_file::facts(&run.join("checkpoints/last.safetensors")).ok()??["step"].as_i64()
 }
 
 #[test]
