@@ -154,7 +154,7 @@ impl Run {
         if !path.exists() {
             return Ok(None);
         }
-        tensor_file::read(&path).map(Some).with_context(|| {
+        tensor_file::read_own(&path, kind("last")).map(Some).with_context(|| {
             Mistake::new(self.folder.display(), "the run cannot be resumed: its last checkpoint is damaged")
                 .remedy("start anew in another folder; `model.initial: checkpoints/best.safetensors` takes over the best weights")
         })
@@ -175,6 +175,37 @@ pub fn is_finished(folder: &Path) -> bool {
 /// Where a run keeps the checkpoint called `name`.
 pub fn checkpoint(folder: &Path, name: &str) -> PathBuf {
     folder.join("checkpoints").join(format!("{name}.safetensors"))
+}
+
+/// What the checkpoint called `name` is, among what Polytask writes.
+fn kind(name: &str) -> &'static str {
+    if name == "last" { "checkpoint" } else { "weights" }
+}
+
+/// The model's weights in the checkpoint called `name` (`last`, `best`) of the run in a folder.
+///
+/// # Errors
+/// It is missing or damaged, has no checksum, or holds numbers that are not finite.
+pub fn weights(folder: &Path, name: &str) -> Result<Vec<(String, Tensor)>> {
+    let path = checkpoint(folder, name);
+    let mut tensors = tensor_file::read_own(&path, kind(name))?.tensors;
+    if name == "last" {
+        let of_model = |(name, tensor): (String, Tensor)| Some((name.strip_prefix("model.")?.to_string(), tensor));
+        tensors = tensors.into_iter().filter_map(of_model).collect();
+    }
+    match tensors.iter().find(|(_, tensor)| tensor.isnan().any().int64_value(&[]) != 0) {
+        None => Ok(tensors),
+        Some((name, _)) => Err(Mistake::new(path.display(), format!("{name} holds NaN"))
+            .remedy("use the run's other checkpoint: best or last")
+            .into()),
+    }
+}
+
+/// Whether a file is the checkpoint `last` or `best` of a run, whose folder and name are given then.
+pub fn is_checkpoint(file: &Path) -> Option<(&Path, &'static str)> {
+    let folder = file.parent().filter(|folder| folder.ends_with("checkpoints"))?.parent()?;
+    let name = ["last", "best"].into_iter().find(|name| checkpoint(folder, name) == file)?;
+    folder.join("config.yaml").exists().then_some((folder, name))
 }
 
 /// What a run that was stopped in its first moment leaves behind is in nobody's way.

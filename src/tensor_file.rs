@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use safetensors::{Dtype, SafeTensors, View};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -48,10 +48,27 @@ pub fn write_plain(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
     files::replace_with(path, &safetensors::serialize(pieces(tensors)?, None)?)
 }
 
-/// Reads a safetensors file; the checksum is verified where there is one.
+/// Reads a file that Polytask wrote as `kind`, such as `checkpoint`.
 ///
 /// # Errors
-/// Missing, truncated, damaged (the checksum differs), or no safetensors at all.
+/// As [`read`]; it has no checksum, as after another program saved it, or is of another kind.
+pub fn read_own(path: &Path, kind: &str) -> Result<TensorFile> {
+    let file = read(path)?;
+    let refuse = |what: String| {
+        let remedy = "bring back the file that Polytask wrote, or another copy of it";
+        Err(Mistake::new(path.display(), what).remedy(remedy).into())
+    };
+    match file.facts.as_ref().map(|facts| &facts["kind"]) {
+        None => refuse("has no checksum: another program saved it, and what it holds is not what was written".into()),
+        Some(found) if found != kind => refuse(format!("is of kind {found}, not \"{kind}\"")),
+        Some(_) => Ok(file),
+    }
+}
+
+/// Reads a safetensors file. What Polytask wrote has a checksum, which is verified.
+///
+/// # Errors
+/// Missing, truncated, damaged (the checksum differs, or is missing beside Polytask's facts), or no safetensors at all.
 pub fn read(path: &Path) -> Result<TensorFile> {
     let bytes = files::read(path)?;
     let damaged = |what: String| Mistake::new(path.display(), what).remedy("use another copy: this one is damaged");
@@ -65,10 +82,14 @@ pub fn read(path: &Path) -> Result<TensorFile> {
     infos.sort_by_key(|(_, view)| view.data().as_ptr());
     let texts = metadata.metadata().as_ref();
     let facts = texts.and_then(|texts| texts.get(FACTS));
-    if let (Some(facts), Some(expected)) = (facts, texts.and_then(|texts| texts.get(CHECKSUM))) {
+    if let Some(facts) = facts {
         let views = infos.iter().map(|(name, view)| (*name, view.dtype(), view.shape(), view.data()));
-        if checksum(facts, views) != *expected {
-            return Err(damaged("its checksum differs from its content".into()).into());
+        match texts.and_then(|texts| texts.get(CHECKSUM)) {
+            None => return Err(damaged("its checksum is missing".into()).into()),
+            Some(expected) if checksum(facts, views) != *expected => {
+                return Err(damaged("its checksum differs from its content".into()).into());
+            }
+            Some(_) => {}
         }
     }
     let tensors = infos
@@ -105,6 +126,32 @@ pub fn facts(path: &Path) -> Result<Option<serde_json::Value>> {
     let head: serde_json::Value = serde_json::from_slice(&head).map_err(|_| damaged())?;
     let facts = head["__metadata__"][FACTS].as_str();
     Ok(facts.map(serde_json::from_str).transpose().map_err(|_| damaged())?)
+}
+
+/// So many misfits are told.
+const MOST_MISFITS: usize = 8;
+
+/// In what `found` differs from `needed`: names that are missing or too many, kinds and shapes.
+pub fn misfits(found: &[(String, Tensor)], needed: &[(String, Tensor)]) -> Vec<String> {
+    let described = |tensor: &Tensor| format!("{:?} {:?}", tensor.kind(), tensor.size());
+    let by_name: HashMap<&str, &Tensor> = found.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let names: HashSet<&str> = needed.iter().map(|(name, _)| name.as_str()).collect();
+    let mut misfits = Vec::new();
+    for (name, needed) in needed {
+        match by_name.get(name.as_str()).map(|found| (described(found), described(needed))) {
+            None => misfits.push(format!("{name} is missing, {} is needed", described(needed))),
+            Some((found, needed)) if found != needed => misfits.push(format!("{name} is {found}, {needed} is needed")),
+            Some(_) => {}
+        }
+    }
+    let strange = found.iter().filter(|(name, _)| !names.contains(name.as_str()));
+    misfits.extend(strange.map(|(name, tensor)| format!("{name} ({}) is not known", described(tensor))));
+    let more = misfits.len().saturating_sub(MOST_MISFITS);
+    if more > 0 {
+        misfits.truncate(MOST_MISFITS);
+        misfits.push(format!("and {more} more"));
+    }
+    misfits
 }
 
 fn pieces(tensors: &[(String, Tensor)]) -> Result<Vec<(String, Piece)>> {

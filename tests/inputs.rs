@@ -5,6 +5,7 @@ mod common;
 
 use common::{fail, metrics, run, stderr, succeed, text};
 use polytask::error::report;
+use polytask::experiment::{Beginning, Loaded};
 use polytask::models::backbones::BackboneKind;
 use polytask::tensor_file::write_plain;
 use polytask::train::{Options, train};
@@ -226,17 +227,30 @@ fn a_model_keeps_what_its_inputs_are() {
     assert!(said.contains("image to the model"), "{said}");
 }
 
+/// The number by which version 0.1 knew the rows of a run.
+fn first_fingerprint(run: &Path) -> i64 {
+    let experiment = polytask::experiment::read_file(&run.join("config.yaml"), &[]).expect("settings").settings;
+    let mut loaded = Loaded::default();
+    experiment.assemble_from(&mut loaded, run, Device::Cpu, Beginning::New).expect("parts");
+    loaded.dataset().expect("rows").first_fingerprint()
+}
+
 /// Takes from a run's files what version 0.1 did not write: `whole` all of the model's facts, else
 /// what its inputs are.
 fn age(run: &Path, whole: bool) {
+    let fingerprint = first_fingerprint(run);
     let config = fs::read_to_string(run.join("config.yaml")).expect("config.yaml");
     let kept = config.lines().filter(|line| !line.starts_with("polytask: ") && line.trim() != "kind: by_dtype");
     fs::write(run.join("config.yaml"), kept.collect::<Vec<_>>().join("\n")).expect("written");
     let path = run.join("checkpoints/last.safetensors");
-    let stored = polytask::tensor_file::read(&path).expect("a checkpoint");
+    let mut stored = polytask::tensor_file::read(&path).expect("a checkpoint");
     let mut facts = stored.facts.expect("facts");
     match whole {
-        true => drop(facts.as_object_mut().and_then(|facts| facts.remove("model"))),
+        true => {
+            stored.tensors.push(("data.fingerprint".into(), Tensor::from_slice(&[fingerprint])));
+            let facts = facts.as_object_mut().expect("facts");
+            ["model", "layout", "polytask"].map(|key| facts.remove(key));
+        }
         false => drop(facts["model"]["features"].as_object_mut().and_then(|features| features.remove("inputs"))),
     }
     polytask::tensor_file::write(&path, &stored.tensors, &facts).expect("written");

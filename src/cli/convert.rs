@@ -6,13 +6,12 @@ use crate::error::{Mistake, note};
 use crate::inspect::inspect;
 use crate::libtorch::{Module, write_state_dict};
 use crate::run;
-use crate::tensor_file;
-use crate::weights;
+use crate::tensor_file::{self, misfits};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use std::path::PathBuf;
-use tch::{Device, no_grad};
+use std::path::{Path, PathBuf};
+use tch::{Device, Tensor, no_grad};
 
 /// How weights are written.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -45,7 +44,10 @@ impl Export {
     /// Writes the file.
     pub fn run(&self) -> Result<()> {
         let file = run::checkpoint(&self.run, &self.checkpoint);
-        let weights = weights::read(&file)?;
+        let weights = run::weights(&self.run, &self.checkpoint)?;
+        if run::is_finished(&self.run) {
+            check_fit(&weights, &Module::load(&self.run.join(run::MODEL), Device::Cpu)?, &file)?;
+        }
         match self.format {
             Format::StateDict => write_state_dict(&weights, &self.out)?,
             Format::Safetensors => match tensor_file::facts(&file)?.and_then(|facts| facts.get("model").cloned()) {
@@ -73,6 +75,19 @@ impl Export {
         note(format!("{} weights written to {}", self.checkpoint, self.out.display()));
         Ok(())
     }
+}
+
+/// Refuses weights that are not those of the run's model, name by name.
+fn check_fit(weights: &[(String, Tensor)], model: &Module, file: &Path) -> Result<()> {
+    let own: Vec<(String, Tensor)> = model.parameters().into_iter().chain(model.buffers()).collect();
+    let faults = misfits(weights, &own);
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let what = format!("does not fit the run's {}: {}", run::MODEL, faults.join("; "));
+    Err(Mistake::new(file.display(), what)
+        .remedy("bring back the file that the run wrote, or export the run's other checkpoint")
+        .into())
 }
 
 /// Tells what a TorchScript, safetensors or PyTorch .pt file holds.

@@ -5,6 +5,7 @@ use crate::libtorch::{Content, extra_file, recognise};
 use crate::metadata::{self, Metadata, ModelFacts};
 use crate::models::Parameters;
 use crate::registry::{bad_setting, kind, settings};
+use crate::run;
 use crate::tensor_file;
 use crate::weights;
 use anyhow::Result;
@@ -97,7 +98,10 @@ impl Initial {
 
     /// The tensors of the file under the model's names.
     fn read(&self, file: &Path) -> Result<Vec<(String, Tensor)>> {
-        let tensors = weights::read(file)?;
+        let tensors = match run::is_checkpoint(file) {
+            Some((folder, name)) => run::weights(folder, name)?,
+            None => weights::read(file)?,
+        };
         let Self::Part(InitialPart { strip, rename, .. }) = self else { return Ok(tensors) };
         let prefix = strip.as_deref().unwrap_or_default();
         let first = tensors.first().map(|(name, _)| name.clone()).unwrap_or_default();

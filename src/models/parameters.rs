@@ -219,6 +219,9 @@ impl Parameters {
                 Some(value) if value.size() != tensor.size() => {
                     faults.push(format!("{name} has shape {:?}, the model needs {:?}", value.size(), tensor.size()));
                 }
+                Some(value) if value.is_floating_point() != tensor.is_floating_point() => {
+                    faults.push(format!("{name} is of kind {:?}, the model needs {:?}", value.kind(), tensor.kind()));
+                }
                 // A buffer may hold an infinity on purpose, such as an attention mask.
                 Some(value) if !is_buffer(name) && value.isfinite().all().int64_value(&[]) == 0 => {
                     faults.push(format!("{name} holds numbers that are not finite"));

@@ -12,6 +12,7 @@ use crate::yaml;
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
+use tch::{Kind, Tensor};
 
 /// Where the run in a folder goes on. A run that was stopped before its first checkpoint starts anew.
 pub(super) fn beginning(folder: &Path, resume: bool) -> Result<Beginning> {
@@ -68,13 +69,19 @@ pub(super) fn check_rows(checkpoint: &mut TensorFile, facts: &ModelFacts, loaded
         None => None,
     };
     let likeness = stored.zip(facts.data.as_ref()).map(|(a, b)| a.fingerprint.likeness(&b.fingerprint));
-    // Version 0.1 kept a number of its own among what the trainer remembers.
-    let first = checkpoint.tensors.iter().position(|(name, _)| name == FIRST_FINGERPRINT);
-    let first = first.map(|at| checkpoint.tensors.remove(at).1.int64_value(&[0]));
-    let same = match (likeness, first.zip(loaded.dataset())) {
-        (Some(likeness), _) => likeness != Likeness::Other,
-        (None, Some((first, dataset))) => first == dataset.first_fingerprint(),
-        (None, None) => true,
+    let same = match likeness {
+        Some(likeness) => likeness != Likeness::Other,
+        // Version 0.1 kept a number of its own among what the trainer remembers.
+        None => {
+            let first = checkpoint.tensors.iter().position(|(name, _)| name == FIRST_FINGERPRINT);
+            let first = first.and_then(|at| first_count(&checkpoint.tensors.remove(at).1));
+            let first = first.ok_or_else(|| {
+                let last = run::checkpoint(run.folder(), "last");
+                Mistake::new(last.display(), "does not say which rows the run reads: its facts hold no `model.data`")
+                    .remedy("bring back the file that Polytask wrote, or another copy of it")
+            })?;
+            loaded.dataset().is_none_or(|dataset| first == dataset.first_fingerprint())
+        }
     };
     if likeness == Some(Likeness::Unknown) {
         note("note: the checkpoint's fingerprint is of another version: whether the rows are the same cannot be told");
@@ -143,5 +150,11 @@ impl Records {
 /// The first of the whole numbers that a checkpoint holds under `name`.
 fn number(archive: &TensorFile, name: &str) -> i64 {
     let value = archive.tensors.iter().find(|(n, _)| n == name);
-    value.map_or(0, |(_, tensor)| tensor.int64_value(&[0]))
+    value.and_then(|(_, tensor)| first_count(tensor)).unwrap_or(0)
+}
+
+/// The first of a list of whole numbers; `None` of anything else, which the trainer refuses.
+fn first_count(tensor: &Tensor) -> Option<i64> {
+    let is_list = tensor.kind() == Kind::Int64 && tensor.dim() == 1 && tensor.numel() > 0;
+    is_list.then(|| tensor.int64_value(&[0]))
 }

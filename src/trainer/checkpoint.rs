@@ -1,10 +1,13 @@
 //! Checkpoints: everything by parameter name, never by offset, although memory is flat.
 
-use super::Trainer;
+use super::claims::Claims;
+use super::{Parts, Plan, Trainer};
+use crate::error::Mistake;
 use crate::memory::Memory;
 use crate::models::{Parameters, Sharing, Span};
 use crate::record::JsonLines;
-use crate::tensor_file::TensorFile;
+use crate::run::{self, Run};
+use crate::tensor_file::{TensorFile, misfits};
 use anyhow::Result;
 use serde_json::json;
 use std::collections::HashMap;
@@ -45,10 +48,9 @@ impl Trainer<'_> {
         }
         let (step, epoch) = (self.progress.step(&self.memory), self.progress.epoch(&self.memory));
         self.save_best()?;
-        let mut tensors: Vec<(String, Tensor)> =
-            self.parameters.named().into_iter().map(|(name, tensor)| (format!("model.{name}"), tensor)).collect();
-        tensors.extend(split(self.memory.save(), &self.parameters, self.sharing));
-        let facts = self.facts(json!({"kind": "checkpoint", "step": step, "epoch": epoch, "events": events}));
+        let tensors = contents(&self.parameters, self.sharing, &self.memory);
+        let place = json!({"kind": "checkpoint", "layout": LAYOUT, "step": step, "epoch": epoch, "events": events});
+        let facts = self.facts(place);
         self.run.save("last", &tensors, &facts)?;
         self.clock.checkpoint = Some(Instant::now());
         Ok(())
@@ -153,20 +155,58 @@ fn below(
     found
 }
 
+/// The number of the form in which a checkpoint is written. Those before number 1 had none, and may lack what [`ADDED`]
+/// names.
+const LAYOUT: u64 = 1;
+
+/// What version 0.1 did not remember; it starts as in a new run there.
+const ADDED: [&str; 1] = ["progress.to_beat"];
+
 /// Puts a checkpoint's weights into the model and gives its memory, flat again.
 ///
 /// # Errors
-/// The weights do not fit the model.
-pub fn restore(archive: TensorFile, parameters: &mut Parameters, sharing: &Sharing) -> Result<Memory> {
+/// It holds other names, kinds or shapes than the run needs; weights that are not finite; or a later version wrote it.
+pub fn restore(archive: TensorFile, plan: &Plan, parts: &mut Parts, run: &Run) -> Result<Memory> {
+    let place = run::checkpoint(run.folder(), "last").display().to_string();
+    check_fit(&archive, plan, parts, &place)?;
+    let (parameters, sharing) = (&mut parts.parameters, parts.sharing);
     let (weights, memory): (Vec<_>, Vec<_>) =
         archive.tensors.into_iter().partition(|(name, _)| name.starts_with("model."));
     let weights: Vec<(String, Tensor)> =
         weights.into_iter().map(|(name, tensor)| (name["model.".len()..].to_string(), tensor)).collect();
-    parameters.load(&weights, "the checkpoint")?;
+    parameters.load(&weights, &place)?;
     let mut pieces: HashMap<String, Tensor> = memory.into_iter().collect();
     let mut whole = Layout::whole(parameters).join("optimizer.", &mut pieces);
     whole.extend(Layout::whole(parameters).join("best", &mut pieces));
     whole.extend(Layout::shared(parameters, sharing).join("method.", &mut pieces));
     whole.extend(pieces);
     Ok(Memory::restore(whole))
+}
+
+/// Refuses a checkpoint that does not hold exactly what the run would write, name by name.
+fn check_fit(archive: &TensorFile, plan: &Plan, parts: &Parts, place: &str) -> Result<()> {
+    let layout = archive.facts.as_ref().and_then(|facts| facts.get("layout"));
+    if let Some(layout) = layout.filter(|layout| **layout != LAYOUT) {
+        let what = format!("its layout is {layout}, and this version reads {LAYOUT}");
+        return Err(Mistake::new(place, what).remedy("resume with the version of Polytask that wrote it").into());
+    }
+    let mut fresh = Memory::default();
+    Claims::new(plan, parts, &mut fresh)?;
+    let mut needed = contents(&parts.parameters, parts.sharing, &fresh);
+    let found = |name: &String| archive.tensors.iter().any(|(other, _)| other == name);
+    needed.retain(|(name, _)| layout.is_some() || !ADDED.contains(&name.as_str()) || found(name));
+    let misfits = misfits(&archive.tensors, &needed);
+    if misfits.is_empty() {
+        return Ok(());
+    }
+    let what = format!("does not fit the run: {}", misfits.join("; "));
+    Err(Mistake::new(place, what)
+        .remedy("bring back the file that the run wrote, and the settings that it was started with")
+        .into())
+}
+
+/// What a checkpoint holds: the model's weights and all memory, by the names of parameters.
+fn contents(parameters: &Parameters, sharing: &Sharing, memory: &Memory) -> Vec<(String, Tensor)> {
+    let weights = parameters.named().into_iter().map(|(name, tensor)| (format!("model.{name}"), tensor));
+    weights.chain(split(memory.save(), parameters, sharing)).collect()
 }

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod checkpoint;
+mod claims;
 mod gradients;
 mod judge;
 mod measure;
@@ -18,15 +19,14 @@ pub use results::Results;
 pub use settings::*;
 
 use self::checkpoint::restore;
+use self::claims::Claims;
 use self::gradients::Gradients;
 use crate::balance::{Balancer, MethodSettings};
 use crate::data::{Dataset, Group, Loader};
 use crate::engine::Engine;
-use crate::error::Mistake;
 use crate::interval::Interval;
 use crate::kernels::Instructions;
 use crate::memory::{Handle, Memory};
-use crate::methods::Size;
 use crate::models::{Model, Parameters, Sharing};
 use crate::optim::{Better, Clock, Flat, Observation, OptimizerKind, ScheduleKind, Scheduler, Segment};
 use crate::record::{Event, Recorder, Score, SplitName};
@@ -146,33 +146,18 @@ impl<'a> Trainer<'a> {
         checkpoint: Option<TensorFile>,
         run: &'a Run,
     ) -> Result<Self> {
-        let Parts { tasks, model, engine, method, schedule, mut parameters, sharing, .. } = parts;
-        let Parts { optimizer, segments, instructions, facts, .. } = parts;
+        let mut parts = parts;
         let best_is_new = checkpoint.is_some(); // the file may be newer than the checkpoint
         let mut memory = match checkpoint {
-            Some(archive) => restore(archive, &mut parameters, sharing)?,
+            Some(archive) => restore(archive, plan, &mut parts, run)?,
             None => Memory::default(),
         };
-        let learning_rate = optimizer.learning_rate();
-        let names: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
-        let size = Size {
-            tasks: tasks.len(),
-            columns: sharing.columns.clone(),
-            kind: parameters.flat.kind(),
-            device: parameters.flat.device(),
-        };
-        let balancer = Balancer::claim(method, &names, plan.seed, &size, &mut memory)?;
-        let learned = learned(&balancer, &optimizer, instructions, &mut memory)?;
-        let optimizer = Flat::claim(optimizer, segments, &parameters.flat, "optimizer", &mut memory)?
-            .with_instructions(instructions);
-        let schedule = Scheduler::claim(schedule, &mut memory)?;
-        let progress = Progress::claim(&mut memory, &parameters, tasks.len())?;
-        let gradients = Gradients::claim(&mut memory, tasks.len())?;
-        let recorded_bytes = memory.counts("record.bytes", &[0])?;
-        if let Some(name) = memory.unclaimed().next() {
-            return Err(Mistake::new(name, "the checkpoint holds a value that this run does not know")
-                .remedy("resume with the settings that the checkpoint was made with")
-                .into());
+        let claims = Claims::new(plan, &parts, &mut memory)?;
+        let Claims { balancer, learned, optimizer, schedule, progress, gradients, recorded_bytes } = claims;
+        let Parts { tasks, model, engine, method, parameters, sharing, facts, .. } = parts;
+        let learning_rate = parts.optimizer.learning_rate();
+        if best_is_new {
+            progress.check(&memory, loader.steps_per_epoch(), run)?;
         }
         let clock = Stopwatch {
             before: progress.seconds(&memory),

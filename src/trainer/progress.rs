@@ -1,8 +1,10 @@
 //! The place in the run: what the trainer remembers between steps, and so between processes.
 
 use super::settings::{Direction, StopSettings};
+use crate::error::Mistake;
 use crate::memory::{Handle, Memory};
 use crate::models::Parameters;
+use crate::run::{self, Run};
 use anyhow::Result;
 use tch::Tensor;
 
@@ -49,6 +51,21 @@ impl Progress {
                 .collect::<Result<_>>()?,
             tasks,
         })
+    }
+
+    /// Whether a place that was restored can be one of this run, whose epochs have so many steps.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn check(&self, memory: &Memory, steps_per_epoch: i64, run: &Run) -> Result<()> {
+        let place = memory.count(self.place);
+        if place.iter().all(|&count| count >= 0) && place[STEP_IN_EPOCH] < steps_per_epoch {
+            return Ok(());
+        }
+        let what = format!("progress.place is {place:?}, no place in epochs of {steps_per_epoch} steps");
+        Err(Mistake::new(run::checkpoint(run.folder(), "last").display(), what)
+            .remedy("bring back the file that the run wrote, and the settings that it was started with")
+            .into())
     }
 
     /// Updates made so far.
