@@ -64,6 +64,10 @@ pub struct Answered {
     pub direction: Vec<f64>,
 }
 
+/// What a step looks like, as a remedy.
+const EXAMPLE: &str =
+    "give losses [T] and gradients [T][P], such as {\"losses\": [1, 2], \"jacobian\": [[3, 4], [5, 6]]}";
+
 impl Case {
     /// The method that the file names.
     ///
@@ -84,13 +88,21 @@ impl Case {
     /// # Errors
     /// The numbers do not fit each other or the method; what the method cannot take or solve.
     pub fn run(&self, settings: &MethodSettings) -> Result<Vec<Answered>> {
-        let first = self.steps.first().ok_or_else(|| Mistake::new("steps", "there is none"))?;
+        let first = self.steps.first().ok_or_else(|| Mistake::new("steps", "there is none").remedy(EXAMPLE))?;
+        if first.losses.is_empty() {
+            return Err(Mistake::new("steps[0].losses", "is empty: there is no task").remedy(EXAMPLE).into());
+        }
         let tasks = match &self.tasks {
             Some(names) => names.clone(),
             None => (1..=first.losses.len()).map(|number| format!("task{number}")).collect(),
         };
         settings.check(&tasks).map_err(|bad| bad.under("method"))?;
-        let width = first.jacobian.iter().flatten().map(Vec::len).next().unwrap_or(0);
+        let width = first.jacobian.iter().flatten().map(Vec::len).next();
+        if width == Some(0) {
+            let what = "its first row is empty: there is no parameter";
+            return Err(Mistake::new("steps[0].jacobian", what).remedy(EXAMPLE).into());
+        }
+        let width = width.unwrap_or(0);
         let shape = (tasks.len(), width);
         let size = Size {
             tasks: tasks.len(),
@@ -125,19 +137,31 @@ impl CaseStep {
             let after = self.losses_after.as_ref().ok_or_else(|| {
                 Mistake::new("losses_after", format!("are missing: {} looks again after the update", settings.name()))
             })?;
+            let (found, tasks) = (after.len(), shape.0);
+            if found != tasks {
+                return Err(Mistake::new("losses_after", format!("{found} entries for {tasks} tasks"))
+                    .remedy("give one for each task, null where it is absent")
+                    .into());
+            }
             balancer.look_again(step, &self.losses, after, memory)?;
         }
         if self.end_of_epoch {
             balancer.end_epoch(memory);
         }
-        Ok(Answered {
-            weights: settings.forms_weights().then_some(update.weights),
-            direction: Vec::try_from(update.gradient)?,
-        })
+        let direction: Vec<f64> = Vec::try_from(update.gradient)?;
+        if let Some(at) = direction.iter().position(|value| !value.is_finite()) {
+            let what = format!("is {}: the gradients are too large for float64", direction[at]);
+            return Err(Mistake::new(format!("direction[{at}]"), what).remedy("scale the jacobian down").into());
+        }
+        Ok(Answered { weights: settings.forms_weights().then_some(update.weights), direction })
     }
 
     /// The step's batches as a method reads them.
     fn batches(&self, settings: &MethodSettings, shape: (usize, usize)) -> Result<Vec<Box<dyn Evaluation>>> {
+        if self.losses.iter().all(Option::is_none) {
+            let remedy = "leave the step out, or give a loss";
+            return Err(Mistake::new("losses", "no task is present").remedy(remedy).into());
+        }
         let accuracies = self.accuracies.clone().unwrap_or_else(|| vec![None; shape.0]);
         let given = |name: &str, rows: &[Option<Vec<f64>>]| -> Result<Box<dyn Evaluation>> {
             Ok(Box::new(Given::new(name, &self.losses, rows, accuracies.clone(), shape)?))
@@ -153,9 +177,6 @@ impl CaseStep {
         }
         if settings.method.reads_accuracies() && self.accuracies.is_none() {
             return Err(Mistake::new("accuracies", format!("are missing: {} reads them", settings.name())).into());
-        }
-        if super::balancer::present(&batches).is_empty() {
-            return Err(Mistake::new("losses", "no task is present").into());
         }
         Ok(batches)
     }
@@ -179,10 +200,12 @@ impl Given {
     ) -> Result<Self> {
         for (what, count) in [("losses", losses.len()), (name, rows.len()), ("accuracies", accuracies.len())] {
             if count != tasks {
-                return Err(Mistake::new(what, format!("{count} entries for {tasks} tasks")).into());
+                return Err(Mistake::new(what, format!("{count} entries for {tasks} tasks"))
+                    .remedy("give one for each task, null where it is absent")
+                    .into());
             }
         }
-        let mut values = Vec::new();
+        let (mut values, mut present) = (Vec::new(), 0);
         for (task, row) in rows.iter().enumerate().filter(|(task, _)| losses[*task].is_some()) {
             let row = row.as_ref().ok_or_else(|| {
                 Mistake::new(format!("{name}[{task}]"), "is null, but the task has a loss")
@@ -190,11 +213,14 @@ impl Given {
             })?;
             if row.len() != width {
                 let what = format!("{} numbers, the first row has {width}", row.len());
-                return Err(Mistake::new(format!("{name}[{task}]"), what).into());
+                return Err(Mistake::new(format!("{name}[{task}]"), what)
+                    .remedy("give every task a number for each shared parameter")
+                    .into());
             }
             values.extend_from_slice(row);
+            present += 1;
         }
-        let jacobian = Tensor::from_slice(&values).view([-1, width as i64]);
+        let jacobian = Tensor::from_slice(&values).view([present, width as i64]);
         let normalizers = losses.iter().map(|loss| f64::from(loss.is_some())).collect();
         Ok(Self { losses: losses.to_vec(), normalizers, accuracies, jacobian })
     }
@@ -288,6 +314,41 @@ mod tests {
         }
     }
 
+    /// Steps that no method can be run on, and what is said of them.
+    const BAD_STEPS: [(&str, &str); 11] = [
+        ("[]", "steps: there is none"),
+        (r#"[{"losses": [], "jacobian": []}]"#, "steps[0].losses: is empty"),
+        (r#"[{"losses": [], "jacobian": [[1, 2]]}]"#, "steps[0].losses: is empty"),
+        (r#"[{"losses": [1, 2], "jacobian": [[], []]}]"#, "steps[0].jacobian: its first row is empty"),
+        (r#"[{"losses": [1], "jacobian": [[]]}]"#, "steps[0].jacobian: its first row is empty"),
+        (r#"[{"losses": [1, 2], "jacobian": [[1, 2], []]}]"#, "jacobian[1]: 0 numbers, the first row has 2"),
+        (r#"[{"losses": [1, 2], "jacobian": [[1, 2], [3]]}]"#, "jacobian[1]: 1 numbers, the first row has 2"),
+        (r#"[{"losses": [1, 2], "jacobian": []}]"#, "jacobian: 0 entries for 2 tasks"),
+        (r#"[{"losses": [1, 2], "jacobian": [[1, 2]]}]"#, "jacobian: 1 entries for 2 tasks"),
+        (r#"[{"losses": [1, 2], "jacobian": [null, null]}]"#, "jacobian[0]: is null, but the task has a loss"),
+        (r#"[{"losses": [null, null], "jacobian": [null, null]}]"#, "losses: no task is present"),
+    ];
+
+    #[test]
+    fn steps_that_no_method_can_be_run_on_are_refused_with_place_and_remedy() {
+        for (steps, said) in BAD_STEPS {
+            let steps = format!(r#"{{"method": "mgda", "steps": {steps}}}"#);
+            let case: Case = serde_json::from_str(&steps).expect("a case");
+            let error = case.run(&case.settings().expect("settings")).expect_err(said);
+            assert!(format!("{error:#}").contains(said), "{steps}: {error:#}");
+            let mistake = error.downcast_ref::<Mistake>().expect("a mistake");
+            assert!(mistake.remedy.is_some(), "{steps}: {error:#}");
+        }
+    }
+
+    #[test]
+    fn losses_after_the_update_are_as_many_as_the_tasks() {
+        let step = r#"{"losses": [1, 2], "jacobian": [[1, 0], [0, 1]], "losses_after": [1]}"#;
+        let case: Case = serde_json::from_str(&format!(r#"{{"method": "famo", "steps": [{step}]}}"#)).expect("a case");
+        let error = case.run(&case.settings().expect("settings")).expect_err("one is missing");
+        assert!(format!("{error:#}").contains("steps[0]: losses_after: 1 entries for 2 tasks"), "{error:#}");
+    }
+
     #[test]
     fn numbers_that_overflow_are_an_error_before_a_method_sees_them_or_after() {
         for (method, rows, said) in [
@@ -295,6 +356,11 @@ mod tests {
                 "upgrad",
                 "[[1e200, 0], [0, 1]]",
                 "method upgrad at step 0: products of the tasks' gradients are not finite: task1 inf, task2 1",
+            ),
+            (
+                "sum",
+                "[[1e308, 0], [1e308, 1]]",
+                "steps[0]: direction[0]: is inf: the gradients are too large for float64",
             ),
             (
                 "graddrop",

@@ -67,6 +67,9 @@ impl Balance {
         let count = cases.len();
         let number = match self.number {
             None if count == 1 => 0,
+            _ if count == 0 => {
+                return Err(Mistake::new(place, "holds no case").remedy("write {\"steps\": […]} into the list").into());
+            }
             None => {
                 return Err(Mistake::new(place, format!("holds {count} cases"))
                     .remedy("choose one with --case N")
