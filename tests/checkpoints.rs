@@ -1,4 +1,5 @@
-//! Checkpoints that are not what the run wrote: refused by file, tensor, what is there and what is needed.
+//! Checkpoints that are not what the run wrote: refused by file and tensor, with what is there and
+//! what is needed.
 
 mod common;
 
@@ -64,15 +65,18 @@ fn changed(name: &str, tensor: &Tensor) -> Vec<(String, Tensor, String)> {
     all
 }
 
-/// Every way in which one tensor of a file can be another: what was done, the tensors, what is said.
-fn tampered(file: &TensorFile) -> Vec<(String, Vec<(String, Tensor)>, String)> {
+/// What was done to a file, the tensors that it holds then, and what is said.
+type Tampered = (String, Vec<(String, Tensor)>, String);
+
+/// Every way in which one tensor of a file can be another.
+fn tampered(file: &TensorFile) -> Vec<Tampered> {
     let copy = || -> Vec<(String, Tensor)> {
         file.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
     };
     let mut all = Vec::new();
     for (at, (name, tensor)) in file.tensors.iter().enumerate() {
         let mut without = copy();
-        without.remove(at);
+        drop(without.remove(at));
         all.push((format!("{name} dropped"), without, format!("{name} is missing")));
         for (what, other, said) in changed(name, tensor) {
             let mut with = copy();

@@ -249,7 +249,7 @@ fn age(run: &Path, whole: bool) {
         true => {
             stored.tensors.push(("data.fingerprint".into(), Tensor::from_slice(&[fingerprint])));
             let facts = facts.as_object_mut().expect("facts");
-            ["model", "layout", "polytask"].map(|key| facts.remove(key));
+            facts.retain(|key, _| !["model", "layout", "polytask"].contains(&key.as_str()));
         }
         false => drop(facts["model"]["features"].as_object_mut().and_then(|features| features.remove("inputs"))),
     }

@@ -39,8 +39,8 @@ pub enum Answer {
 pub const SAVE: &str = "save";
 
 /// Trains the runs of the sweep in `folder` whose names come on stdin, until it closes or `requests` ask to stop. Whoever
-/// started it and dies closes it too, so that no worker outlives its sweep by more than a checkpoint. [`SAVE`] has it write
-/// one.
+/// started it and dies closes it too, so that no worker outlives its sweep by more than a checkpoint. The line `save` has it
+/// write one.
 ///
 /// # Errors
 /// The sweep cannot be read, or an answer not be written.
