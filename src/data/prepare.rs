@@ -78,8 +78,11 @@ impl Preparation {
     fn widened(&self, group: &Group) -> Group {
         let inputs = group.inputs.iter().map(|(name, input)| {
             let (rule, stored) = (self.rule(name), input.kind());
-            let has_digits = rule.scaling.is_some() && matches!(stored, Kind::Int | Kind::Int64 | Kind::Double);
-            let kind = if has_digits { Kind::Double } else { rule.kind.read_as(stored, self.precision) };
+            // Numbers of every type give the same digits; bytes of images have none to lose.
+            let has_digits =
+                rule.kind.of(stored) != InputKind::Image || matches!(stored, Kind::Int | Kind::Int64 | Kind::Double);
+            let in_double = rule.scaling.is_some() && has_digits;
+            let kind = if in_double { Kind::Double } else { rule.kind.read_as(stored, self.precision) };
             (name.clone(), input.to_kind(kind))
         });
         let target = |target: &Target| Target {

@@ -1,6 +1,7 @@
 //! A TorchScript model on rows without labels.
 
 mod arrays;
+mod format;
 mod inputs;
 mod model;
 mod outputs;
@@ -11,8 +12,9 @@ pub use inputs::GivenRows;
 use crate::error::Mistake;
 use crate::files;
 use anyhow::Result;
+use format::OutputFormat;
 use model::Predictor;
-use outputs::{Answer, OutputFormat};
+use outputs::Answer;
 use std::path::Path;
 use tch::Device;
 

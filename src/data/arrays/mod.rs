@@ -1,6 +1,7 @@
 //! Inputs and labels from files of arrays.
 
 mod layout;
+mod number;
 mod per_name;
 mod read;
 mod rows;
@@ -10,9 +11,10 @@ mod tests;
 mod unlabelled;
 
 pub use layout::{Known, MapLayout};
+pub(super) use number::Number;
 pub use per_name::{PerName, Standardize};
 pub(super) use read::{extension, keyed, npy};
-pub(super) use rows::{Number, SameRows};
+pub(super) use rows::SameRows;
 pub(super) use rules::{check_channels, check_ids};
 pub(super) use unlabelled::unlabelled;
 

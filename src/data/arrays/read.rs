@@ -1,6 +1,6 @@
 //! Arrays of `.npy`, `.npz` and `.safetensors` files, and of folders of numbered `.npy` files, piece by piece.
 
-use super::rows::Number;
+use super::number::Number;
 use crate::error::{Mistake, nearest};
 use crate::files;
 use crate::tensor_file;
