@@ -1,13 +1,14 @@
 //! `metrics.jsonl`: every recorded number at full precision, one JSON object a line.
 
 use super::{Event, Header, Recorder, SplitName, StepRecord, UpdateRecord};
-use crate::error::Mistake;
+use crate::error::{Mistake, note};
 use anyhow::Result;
 use serde_json::to_writer;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::iter;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Writes lines such as `{"step":12,"epoch":0,"split":"train","task":"task1","metric":"loss","value":0.6931471805599453}`.
@@ -41,21 +42,21 @@ impl JsonLines {
     /// Looks whether the file can be cut back to `keep_bytes`; changes nothing.
     ///
     /// # Errors
-    /// The file is missing, or shorter than that.
+    /// The file is missing, shorter than that, or its lines do not end there, because they are others.
     pub fn look(path: &Path, keep_bytes: u64) -> Result<()> {
         if keep_bytes == 0 {
             return Ok(());
         }
-        let length = fs::metadata(path).map_err(|error| unopened(path, &error))?.len();
-        if length < keep_bytes {
-            return Err(Mistake::new(
-                path.display(),
-                format!("holds {length} bytes, but the checkpoint was made when it held {keep_bytes}"),
-            )
-            .remedy("bring the file back as it was, or start the run anew in another folder")
-            .into());
-        }
-        Ok(())
+        let mut file = File::open(path).map_err(|error| unopened(path, &error))?;
+        let length = file.metadata()?.len();
+        let what = if length < keep_bytes {
+            format!("holds {length} bytes, but the checkpoint was made when it held {keep_bytes}")
+        } else if byte(&mut file, keep_bytes - 1)? != b'\n' {
+            format!("was changed: no line ends at byte {keep_bytes}, where it ended when the checkpoint was made")
+        } else {
+            return Ok(());
+        };
+        Err(Mistake::new(path.display(), what).remedy(BRING_BACK).into())
     }
 
     /// Opens the file: a new one, or, with `keep_bytes`, the one that is there, cut back to that length.
@@ -65,7 +66,8 @@ impl JsonLines {
     pub fn create(path: &Path, header: &Header, keep_bytes: Option<u64>) -> Result<Self> {
         let file = match keep_bytes {
             None => {
-                OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| unopened(path, &error))?
+                let opened = OpenOptions::new().read(true).append(true).create_new(true).open(path);
+                opened.map_err(|error| unopened(path, &error))?
             }
             Some(keep) => cut_back(path, keep)?,
         };
@@ -75,7 +77,7 @@ impl JsonLines {
     fn over(file: File, path: &Path, header: &Header, bytes: u64) -> Result<Self> {
         Ok(Self {
             path: path.to_path_buf(),
-            file: BufWriter::with_capacity(1 << 16, file),
+            file: BufWriter::with_capacity(CAPACITY, file),
             tasks: header.tasks.iter().map(serde_json::to_vec).collect::<Result<_, _>>()?,
             bytes,
             lines: Vec::new(),
@@ -118,6 +120,35 @@ impl JsonLines {
         line(&mut self.lines, start, b"\"total\"", metric, |lines| number(lines, value))
     }
 
+    /// Looks whether the file is still there as it was written. One that was removed is written anew.
+    fn refuse_changes(&mut self) -> Result<()> {
+        let own = self.file.get_ref().metadata()?;
+        let Ok(found) = fs::metadata(&self.path) else {
+            self.bring_back().map_err(|error| unwritten(&self.path, &error))?;
+            note(format!("warning: {} was removed while the run wrote it; it was written anew", self.path.display()));
+            return Ok(());
+        };
+        let what = if found.ino() != own.ino() {
+            "was replaced by another file while the run wrote it".to_string()
+        } else if own.is_file() && own.len() != self.bytes {
+            format!("holds {} bytes, but the run has written {}: something else writes it", own.len(), self.bytes)
+        } else {
+            return Ok(());
+        };
+        Err(Mistake::new(self.path.display(), what).remedy(BRING_BACK).into())
+    }
+
+    /// Writes the file anew from what is still open.
+    fn bring_back(&mut self) -> io::Result<()> {
+        let mut own = self.file.get_ref();
+        own.seek(SeekFrom::Start(0))?;
+        let mut file = OpenOptions::new().read(true).append(true).create_new(true).open(&self.path)?;
+        io::copy(&mut own, &mut file)?;
+        file.sync_data()?;
+        self.file = BufWriter::with_capacity(CAPACITY, file);
+        Ok(())
+    }
+
     fn write(&mut self) -> io::Result<()> {
         self.bytes += self.lines.len() as u64;
         self.file.write_all(&self.lines)?;
@@ -146,13 +177,20 @@ impl Recorder for JsonLines {
 
     fn flush(&mut self) -> Result<()> {
         let flushed = self.file.flush().and_then(|()| self.file.get_ref().sync_data());
-        flushed.map_err(|error| unwritten(&self.path, &error).into())
+        flushed.map_err(|error| unwritten(&self.path, &error))?;
+        self.refuse_changes()
     }
 
     fn positions(&self) -> BTreeMap<String, u64> {
         BTreeMap::from([(Self::FILE.to_string(), self.bytes())])
     }
 }
+
+/// Bytes that are held back until they are written.
+const CAPACITY: usize = 1 << 16;
+
+/// The way on where the file is not what the run wrote.
+const BRING_BACK: &str = "bring the file back as it was, or start the run anew in another folder";
 
 /// What the lines of one event share.
 fn line_start(step: i64, epoch: i64, split: SplitName) -> Vec<u8> {
@@ -197,17 +235,25 @@ fn number(lines: &mut Vec<u8>, value: Option<f64>) -> io::Result<()> {
 
 fn cut_back(path: &Path, keep: u64) -> Result<File> {
     JsonLines::look(path, keep)?;
-    let opened = OpenOptions::new().write(true).create(keep == 0).truncate(false).open(path);
-    let mut file = opened.map_err(|error| unopened(path, &error))?;
-    let cut = file.set_len(keep).and_then(|()| file.seek(SeekFrom::End(0)));
-    cut.map_err(|error| unwritten(path, &error))?;
+    let opened = OpenOptions::new().read(true).append(true).create(keep == 0).open(path);
+    let file = opened.map_err(|error| unopened(path, &error))?;
+    file.set_len(keep).map_err(|error| unwritten(path, &error))?;
     Ok(file)
+}
+
+/// The byte at a place of a file.
+fn byte(file: &mut File, at: u64) -> io::Result<u8> {
+    let mut byte = [0];
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(&mut byte)?;
+    Ok(byte[0])
 }
 
 fn unopened(path: &Path, error: &io::Error) -> Mistake {
     let mistake = Mistake::new(path.display(), format!("cannot be opened: {error}"));
     match error.kind() {
         io::ErrorKind::AlreadyExists => mistake.remedy("go on with that run by --resume, or choose another folder"),
+        io::ErrorKind::NotFound => mistake.remedy(BRING_BACK),
         _ => mistake.remedy("see that the folder is there and that you may write into it"),
     }
 }
@@ -348,6 +394,47 @@ mod tests {
         let error = recorded(&path, Some(4), &[]).expect_err("three bytes are not four");
         assert!(error.to_string().ends_with("holds 3 bytes, but the checkpoint was made when it held 4"), "{error}");
         assert_eq!(std::fs::read_to_string(&path)?, "{}\n");
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_whose_lines_are_others_than_at_the_checkpoint_is_a_mistake() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("metrics.jsonl");
+        std::fs::write(&path, "{\"a\":1}\n{\"step\":2}\n")?;
+        let error = recorded(&path, Some(12), &[]).expect_err("a line is missing");
+        assert!(error.to_string().contains("no line ends at byte 12"), "{error}");
+        assert!(crate::error::report(&error).contains("hint: bring the file back"), "{error}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_is_removed_replaced_or_cut_while_it_is_written_is_noticed() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let (path, example) = (folder.path().join("metrics.jsonl"), Example::new(2));
+        let record = |lines: &mut JsonLines, number| -> Result<()> {
+            lines.record(&Event::Step(&step(number, &[Some(1.0), None], &[Some(1.0), None])))?;
+            lines.flush()
+        };
+        let mut lines = JsonLines::create(&path, &example.header(), None)?;
+        record(&mut lines, 0)?;
+        std::fs::remove_file(&path)?;
+        record(&mut lines, 1)?;
+        record(&mut lines, 2)?;
+        let text = std::fs::read_to_string(&path)?;
+        let steps = text.lines().filter(|line| line.contains("learning_rate")).count();
+        assert_eq!((steps, text.len() as u64), (3, lines.bytes()), "removed: it is written anew, whole");
+
+        let cut = OpenOptions::new().write(true).open(&path)?;
+        cut.set_len(10)?;
+        let error = record(&mut lines, 3).expect_err("it was cut");
+        assert!(error.to_string().contains("something else writes it"), "{error}");
+        assert!(!std::fs::read(&path)?.contains(&0), "no hole");
+
+        std::fs::write(folder.path().join("other"), "{}")?;
+        std::fs::rename(folder.path().join("other"), &path)?;
+        let error = record(&mut lines, 4).expect_err("it was replaced");
+        assert!(error.to_string().contains("was replaced by another file"), "{error}");
         Ok(())
     }
 
