@@ -455,3 +455,18 @@ fn a_module_with_an_embedding_is_given_ids() {
         assert!(said.contains("write `kind: ids` in `data`"), "{said}");
     }
 }
+
+#[test]
+fn standardized_numbers_of_every_type_give_the_same_digits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    save(&folder.path().join("y.safetensors"), &whole(&[], 2));
+    let yaml = experiment("{name: mlp, hidden: [4]}", ", standardize: [x]", "{name: cross_entropy, classes: 3}");
+    let of = |stored: Kind| {
+        save(&folder.path().join("x.safetensors"), &whole(&[5], 100).to_kind(stored));
+        outcome(folder.path(), &yaml).expect("trains")
+    };
+    let expected = of(Kind::Float);
+    for stored in TYPES.into_iter().filter(|stored| *stored != Kind::Bool) {
+        assert_eq!(of(stored), expected, "{stored:?}");
+    }
+}

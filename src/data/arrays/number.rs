@@ -15,4 +15,9 @@ impl Number {
         let digits = if digits.is_empty() { "0" } else { digits };
         Some(Self(digits.len(), digits.to_string()))
     }
+
+    /// Its digits, without leading zeros.
+    pub fn digits(&self) -> &str {
+        &self.1
+    }
 }

@@ -45,7 +45,7 @@ impl SameRows {
 fn other_numbers(folder: &str, numbers: &[Number], first: &str, expected: &[Number]) -> Mistake {
     let lacks = |own: &[Number], other: &[Number]| {
         let missing: Vec<&str> =
-            other.iter().filter(|number| own.binary_search(number).is_err()).map(|number| number.1.as_str()).collect();
+            other.iter().filter(|number| own.binary_search(number).is_err()).map(|number| number.digits()).collect();
         match missing.len() {
             0 => None,
             1..=3 => Some(missing.join(", ")),
