@@ -188,11 +188,7 @@ fn kind(name: &str) -> &'static str {
 /// It is missing or damaged, has no checksum, or holds numbers that are not finite.
 pub fn weights(folder: &Path, name: &str) -> Result<Vec<(String, Tensor)>> {
     let path = checkpoint(folder, name);
-    let mut tensors = tensor_file::read_own(&path, kind(name))?.tensors;
-    if name == "last" {
-        let of_model = |(name, tensor): (String, Tensor)| Some((name.strip_prefix("model.")?.to_string(), tensor));
-        tensors = tensors.into_iter().filter_map(of_model).collect();
-    }
+    let tensors = tensor_file::read_own(&path, kind(name))?.weights();
     match tensors.iter().find(|(_, tensor)| tensor.isnan().any().int64_value(&[]) != 0) {
         None => Ok(tensors),
         Some((name, _)) => Err(Mistake::new(path.display(), format!("{name} holds NaN"))

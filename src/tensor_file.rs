@@ -26,6 +26,17 @@ pub struct TensorFile {
     pub facts: Option<serde_json::Value>,
 }
 
+impl TensorFile {
+    /// The model's weights by name: of a checkpoint those under `model.`, of any other file all tensors.
+    pub fn weights(self) -> Vec<(String, Tensor)> {
+        if self.facts.is_none_or(|facts| facts["kind"] != "checkpoint") {
+            return self.tensors;
+        }
+        let of_model = |(name, tensor): (String, Tensor)| Some((name.strip_prefix("model.")?.to_string(), tensor));
+        self.tensors.into_iter().filter_map(of_model).collect()
+    }
+}
+
 /// Writes tensors (copied to the CPU, compactly) and facts, whole or not at all.
 ///
 /// # Errors

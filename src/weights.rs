@@ -17,15 +17,7 @@ pub fn read(path: &Path) -> Result<Vec<(String, Tensor)>> {
             let module = Module::load(path, Device::Cpu)?;
             Ok(module.parameters().into_iter().chain(module.buffers()).collect())
         }
-        Content::Safetensors => {
-            let file = tensor_file::read(path)?;
-            let is_checkpoint = file.facts.is_some_and(|facts| facts["kind"] == "checkpoint");
-            if !is_checkpoint {
-                return Ok(file.tensors);
-            }
-            let model = |(name, tensor): (String, Tensor)| name.strip_prefix("model.").map(|n| (n.to_string(), tensor));
-            Ok(file.tensors.into_iter().filter_map(model).collect())
-        }
+        Content::Safetensors => Ok(tensor_file::read(path)?.weights()),
         // It says what the file is, if it is anything else.
         _ => read_state_dict(path),
     }

@@ -419,6 +419,9 @@ fn a_model_that_goes_on_reads_arrays_by_its_own_means_unless_the_data_says_refit
     let huge = prepared(folder.path(), "huge", &settings, &(&x + 1e200), &y);
     let said = fail(&["check", text(&huge)]);
     assert!(said.contains("row 1: 1e200 is beyond the run's precision"), "{said}");
+    let huge = prepared(folder.path(), "huge", &settings, &(&x * 1e200), &y);
+    let said = fail(&["check", text(&huge), "--set", "precision=float64"]);
+    assert!(said.contains("input x is too large to be standardized") && said.contains("scale the array"), "{said}");
     let huge = prepared(folder.path(), "huge", &settings, &x, &(&y * 1e200));
     let said = fail(&["check", text(&huge)]);
     assert!(said.contains("the labels of \"y\" are too large to be standardised"), "{said}");

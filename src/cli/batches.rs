@@ -21,14 +21,15 @@ pub fn write(loader: &mut Loader, tasks: &[Task], file: &Path) -> Result<()> {
     for (number, batch) in loader.batches().take(COUNT).enumerate() {
         for (group, places, rows) in batch {
             arrays.push((format!("{number}/{group}/rows"), places));
-            let named = named(&rows, tasks).into_iter();
-            arrays.extend(named.map(|(name, array)| (format!("{number}/{group}/{name}"), array)));
+            let of_rows = by_name(&rows, tasks).into_iter();
+            arrays.extend(of_rows.map(|(name, array)| (format!("{number}/{group}/{name}"), array)));
         }
     }
     files::replace(file, |temporary| Ok(Tensor::write_npz(&arrays, temporary)?))
 }
 
-fn named(rows: &Group, tasks: &[Task]) -> Vec<(String, Tensor)> {
+/// Inputs, labels and weights of rows, on the host.
+fn by_name(rows: &Group, tasks: &[Task]) -> Vec<(String, Tensor)> {
     let host = |tensor: &Tensor| tensor.to_device(Device::Cpu);
     let inputs = rows.inputs.iter().map(|(name, input)| (format!("inputs/{name}"), host(input)));
     let mut arrays: Vec<(String, Tensor)> = inputs.collect();

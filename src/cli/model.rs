@@ -193,10 +193,10 @@ pub fn model_file(path: &Path) -> Result<PathBuf> {
 ///
 /// INPUT is what the model was trained on: a table with a header (.csv, .tsv, either also as .gz, .parquet); an array whose
 /// first dimension is the rows (FILE.npy, FILE.npz:KEY, FILE.safetensors:KEY, or a folder of numbered .npy files); an idx
-/// file; or images (png, jpeg, bmp, webp): one file, a folder (in the order of its files' numbers where each is called by one,
-/// else of their names), or a table that names them as in training, beside it. A model of several
-/// inputs takes NAME=PATH for each. A model from a run finds columns by name and prepares every input as in training; any
-/// other takes the columns of a table in file order and arrays as they are (integers as int64).
+/// file; or images (png, jpeg, bmp, webp): one file, a folder (in the order of its files' numbers where each is called by
+/// one, else of their names), or a table that names them as in training, beside it. A model of several inputs takes
+/// NAME=PATH for each. A model from a run finds columns by name and prepares every input as in training; any other takes
+/// the columns of a table in file order and arrays as they are (integers as int64).
 ///
 /// A CSV gets, per task, TASK_0 … TASK_k (the model's outputs: logits, or values in the label's own unit) and TASK (the
 /// decision). FILE.npz gets arrays, for outputs of any shape such as one of every pixel: TASK (the outputs) and

@@ -5,7 +5,8 @@ mod inputs;
 pub use inputs::Movement;
 
 use super::Group;
-use crate::error::{BadSetting, nearest};
+use super::arrays::check_names;
+use crate::error::BadSetting;
 use crate::random::generator;
 use crate::tasks::{Form, NO_CLASS, Target, Task};
 use rand::RngExt;
@@ -66,35 +67,11 @@ impl Augmentation {
     /// Those of `tasks`, checked.
     ///
     /// # Errors
-    /// A name that is no task, or a task without such labels (path `data.augment.…`).
+    /// A name that is not a task's, or a task with labels of another kind (path `data.augment.…`).
     pub fn checked(&self, tasks: &[Task]) -> Result<Self, BadSetting> {
-        let is_real = |form: Form| matches!(form, Form::Real(_));
-        let has_three = |form: Form| form == Form::Real(3);
-        self.check_tasks("depths", &self.depths, tasks, is_real, "real labels")?;
-        self.check_tasks("normals", &self.normals, tasks, has_three, "three real columns")?;
+        check_labels("depths", &self.depths, tasks, "real labels", |form| matches!(form, Form::Real(_)))?;
+        check_labels("normals", &self.normals, tasks, "three real columns", |form| form == Form::Real(3))?;
         Ok(Self { tasks: tasks.iter().map(|task| task.name.clone()).collect(), ..self.clone() })
-    }
-
-    fn check_tasks(
-        &self,
-        key: &str,
-        names: &[String],
-        tasks: &[Task],
-        fits: impl Fn(Form) -> bool,
-        needed: &str,
-    ) -> Result<(), BadSetting> {
-        for (at, name) in names.iter().enumerate() {
-            let bad = |what: String| BadSetting::new(format!("data.augment.{key}[{at}]"), what);
-            let Some(task) = tasks.iter().find(|task| task.name == *name) else {
-                let near = nearest(name, tasks.iter().map(|task| task.name.as_str()));
-                let remedy = near.map_or("name a task".to_string(), |near| format!("did you mean \"{near}\"?"));
-                return Err(bad(format!("\"{name}\" is not a task")).remedy(remedy));
-            };
-            if !fits(task.form) {
-                return Err(bad(format!("{key} have {needed}, and {name} has others")).remedy("leave it out"));
-            }
-        }
-        Ok(())
     }
 
     /// What happens to the row at `place` of a pass: a function of the seed, the (epoch, pass) and the place.
@@ -153,6 +130,26 @@ impl Augmentation {
         let weights = weights.map(|weights| each(&weights, draws, |weights, draw| draw.labels(weights, 0.0)));
         Target { values, weights }
     }
+}
+
+/// Whether the `names` written under `key` are tasks whose labels are what is `needed`.
+fn check_labels(
+    key: &str,
+    names: &[String],
+    tasks: &[Task],
+    needed: &str,
+    fits: impl Fn(Form) -> bool,
+) -> Result<(), BadSetting> {
+    let known: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+    for (at, name) in names.iter().enumerate() {
+        let path = format!("data.augment.{key}[{at}]");
+        check_names(&path, "a task", [name], &known)?;
+        if tasks.iter().any(|task| task.name == *name && !fits(task.form)) {
+            let what = format!("{key} have {needed}, and {name} has others");
+            return Err(BadSetting::new(path, what).remedy(format!("take {name} out")));
+        }
+    }
+    Ok(())
 }
 
 /// A change of every row of `[N, …]`.

@@ -149,7 +149,7 @@ pub(super) fn standardization(
     // Of a constant, rounding may leave a deviation of 1e-17: one label stands for all.
     let first = values.gather(0, &weights.argmax(0, true), false); // [1, columns]
     let varies = sum((values.ne_tensor(&first)).logical_and(&weights.gt(0.0)).to_kind(Kind::Double)).gt(0.0);
-    let scale = scale.where_self(&varies, &scale.ones_like());
+    let scale = scale.where_self(&varies.logical_and(&scale.gt(0.0)), &scale.ones_like());
     if (&mean + &scale).isfinite().all().int64_value(&[]) == 0 {
         let what = format!("the labels of \"{}\" are too large to be standardised", task.name);
         return Err(Mistake::new(place, what).remedy("scale them in the file"));

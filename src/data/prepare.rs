@@ -6,9 +6,10 @@ use tch::{Kind, Tensor};
 
 /// How stored rows become those that a model reads. Rows that are so already pass as they are, without a copy.
 ///
-/// Inputs: uint8 images become `x / 255`, ids int64, all else the run's precision; what is
-/// standardized is scaled first where single precision does not hold its digits. Labels: whole numbers (classes, in kinds as narrow as they fit) become
-/// int64, real ones and bools the run's precision; weights too.
+/// Inputs: uint8 images become `x / 255`, ids int64, all else the run's precision. What is
+/// standardized is scaled before that, in double precision: numbers of every type, and images of a
+/// type whose digits single precision does not hold. Labels: whole numbers (classes, in kinds as
+/// narrow as they fit) become int64, real ones and bools the run's precision; weights too.
 #[derive(Debug, Clone)]
 pub struct Preparation {
     /// The run's, `Float` or `Double`.
@@ -78,7 +79,7 @@ impl Preparation {
     fn widened(&self, group: &Group) -> Group {
         let inputs = group.inputs.iter().map(|(name, input)| {
             let (rule, stored) = (self.rule(name), input.kind());
-            // Numbers of every type give the same digits; bytes of images have none to lose.
+            // So that a table of integers gives the digits of the same table in float32.
             let has_digits =
                 rule.kind.of(stored) != InputKind::Image || matches!(stored, Kind::Int | Kind::Int64 | Kind::Double);
             let in_double = rule.scaling.is_some() && has_digits;

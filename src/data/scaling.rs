@@ -29,13 +29,11 @@ impl Scaling {
                 counts.iter().enumerate().map(|(value, count)| count * of(value as f64 / 255.0)).sum::<f64>() / total
             };
             let mut occurring = (0..256).filter(|value| counts[*value] > 0.0);
-            match (occurring.next(), occurring.next()) {
-                (Some(value), None) => (value as f64 / 255.0, 1.0),
-                _ => {
-                    let center = moment(&|x| x);
-                    (center, moment(&|x| (x - center).powi(2)).sqrt())
-                }
+            if let (Some(only), None) = (occurring.next(), occurring.next()) {
+                return (only as f64 / 255.0, 0.0); // to the digit
             }
+            let center = moment(&|x| x);
+            (center, moment(&|x| (x - center).powi(2)).sqrt())
         })
     }
 
@@ -43,10 +41,10 @@ impl Scaling {
     /// in double precision; one that is constant has the deviation 1.
     pub fn of_numbers(numbers: &Tensor) -> Self {
         Self::by_channel(numbers, |channel| {
-            let x = numbers.select(1, channel).to_kind(Kind::Double);
-            let (least, most) = (x.min().double_value(&[]), x.max().double_value(&[]));
-            if least == most {
-                return (least, 1.0); // rounding may leave a deviation of 1e-17
+            let x = numbers.select(1, channel).to_kind(Kind::Double).reshape([-1]);
+            let first = x.narrow(0, 0, x.numel().min(1) as i64);
+            if x.eq_tensor(&first).all().int64_value(&[]) != 0 {
+                return (first.sum(Kind::Double).double_value(&[]), 0.0); // to the digit
             }
             let center = x.mean(Kind::Double);
             let variance = (x - &center).square().mean(Kind::Double);
@@ -54,9 +52,16 @@ impl Scaling {
         })
     }
 
+    /// What does not deviate is only moved.
     fn by_channel(x: &Tensor, moments: impl Fn(i64) -> (f64, f64)) -> Self {
-        let (mean, std) = (0..x.size()[1]).map(moments).unzip();
+        let all = (0..x.size()[1]).map(moments);
+        let (mean, std) = all.map(|(mean, std)| (mean, if std > 0.0 { std } else { 1.0 })).unzip();
         Self { mean, std }
+    }
+
+    /// Whether all of it can be computed with: numbers whose squares are infinite have no deviation.
+    pub fn is_finite(&self) -> bool {
+        self.mean.iter().chain(&self.std).all(|number| number.is_finite())
     }
 
     /// Whether it has a number for each channel or column of `x` `[N, C, …]`.
@@ -125,6 +130,10 @@ mod tests {
             let scaling = Scaling::of_bytes(&[(&bytes, None)]);
             assert_eq!((scaling.mean, scaling.std), (vec![value as f64 / 255.0], vec![1.0]));
         }
+        let tiny = Tensor::from_slice(&[1e-200, 2e-200]).view([2, 1]);
+        assert_eq!(Scaling::of_numbers(&tiny).std, [1.0], "a deviation that is beyond all digits");
+        let none = Tensor::zeros([3, 1, 0], (Kind::Double, Device::Cpu));
+        assert_eq!(Scaling::of_numbers(&none).std, [1.0], "maps without pixels");
         for value in [0.0, 0.1, 1e-3, 1e7 / 3.0] {
             let numbers = Tensor::full([1333, 1, 7], value, (Kind::Double, Device::Cpu));
             let scaling = Scaling::of_numbers(&numbers);

@@ -20,25 +20,22 @@ impl GivenRows {
         let whole = || Self { name: None, path: PathBuf::from(text) };
         let Some((name, path)) = text.to_str().and_then(|text| text.split_once('=')) else { return whole() };
         let is_word = name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.is_empty();
-        if !is_word || path.is_empty() || exists(text) {
+        if !is_word || path.is_empty() || file(Path::new(text)).exists() {
             return whole();
         }
         Self { name: Some(name.to_string()), path: PathBuf::from(path) }
     }
 
     /// The file or folder, without the `:KEY` of an array.
-    pub(super) fn file(&self) -> PathBuf {
-        match self.path.to_str().and_then(|text| text.rsplit_once(':')) {
-            Some((file, _)) if !self.path.exists() => PathBuf::from(file),
-            _ => self.path.clone(),
-        }
+    pub(super) fn file(&self) -> &Path {
+        file(&self.path)
     }
 }
 
-/// Whether a path exists, or the file before its `:KEY`.
-fn exists(text: &OsStr) -> bool {
-    let file = text.to_str().and_then(|text| text.rsplit_once(':')).map(|(file, _)| Path::new(file));
-    Path::new(text).exists() || file.is_some_and(Path::exists)
+/// A path as it is, or, where nothing is there, the file before its `:KEY`.
+fn file(path: &Path) -> &Path {
+    let keyed = path.to_str().filter(|_| !path.exists()).and_then(|text| text.rsplit_once(':'));
+    keyed.map_or(path, |(file, _)| Path::new(file))
 }
 
 /// The inputs that a model reads.

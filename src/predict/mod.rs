@@ -64,9 +64,8 @@ pub fn predict(model: &Path, given: &[GivenRows], output: &Path, device: Device,
 /// Predictions replace nothing that they are made of.
 fn check_is_no_input(output: &Path, model: &Path, given: &[GivenRows]) -> Result<(), Mistake> {
     let whole = |path: &Path| path.canonicalize().ok();
-    let files = given.iter().map(GivenRows::file);
     let same = |path: &Path| whole(output).is_some_and(|output| whole(path) == Some(output));
-    if same(model) || files.into_iter().any(|file| same(&file)) {
+    if same(model) || given.iter().any(|rows| same(rows.file())) {
         let what = "is read here, and predictions would replace it";
         return Err(Mistake::new(output.display(), what).remedy("name another file with -o"));
     }

@@ -89,10 +89,14 @@ impl Arrays {
                 let what = format!("input {name} is {} of shape {:?}", rule.kind.name(), &x.size()[1..]);
                 return Err(bad(what).remedy("name images, maps, and tables of numbers [N, columns]"));
             }
-            rule.scaling = Some(match rule.kind.divides(x.kind()) {
+            let scaling = match rule.kind.divides(x.kind()) {
                 true => Scaling::of_bytes(&[(x, None)]),
                 false => Scaling::of_numbers(x),
-            });
+            };
+            if !scaling.is_finite() {
+                return Err(bad(format!("input {name} is too large to be standardized")).remedy("scale the array"));
+            }
+            rule.scaling = Some(scaling);
         }
         if images == 0 && self.standardize == Standardize::Images(true) {
             let what = "true is for images, and no input is one".to_string();

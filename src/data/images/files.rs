@@ -1,7 +1,7 @@
 //! Images alone, for a model that is trained already: read when they are wanted.
 
-use super::decode::{self, Format, Grayscale, Owner};
-use super::{Images, Read};
+use super::decode::{self, Format, Owner};
+use super::{Grayscale, Images, Read};
 use crate::data::csv::fit::Loaded;
 use crate::data::csv::table::{Opened, Role, Wanted, listed};
 use crate::error::{Mistake, note};

@@ -2,13 +2,16 @@
 
 mod decode;
 mod files;
+mod gray;
 mod indices;
 #[cfg(test)]
 mod tests;
 
-pub use decode::{Fit, Grayscale};
+pub use decode::Fit;
 pub(super) use files::{ImageFiles, is_image};
+pub use gray::Grayscale;
 
+use super::arrays::check_names;
 use super::csv::fit::{self, Loaded};
 use super::csv::split::{Piece, Plan, SPLITS};
 use super::csv::table::{Opened, Role, Wanted};
@@ -198,9 +201,8 @@ struct Known<'a> {
 
 impl Images {
     fn check(&self, tasks: &[Task]) -> Result<(), BadSetting> {
-        if let Some(name) = self.ignore.keys().find(|name| !tasks.iter().any(|task| task.name == **name)) {
-            return Err(BadSetting::new("data.ignore", format!("\"{name}\" is no task")));
-        }
+        let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+        check_names("data.ignore", "a task", self.ignore.keys(), &names)?;
         if self.size.is_some_and(|size| size.contains(&0)) {
             return Err(BadSetting::new("data.size", "has a side of 0 pixels").remedy("write `size: [HEIGHT, WIDTH]`"));
         }

@@ -197,7 +197,7 @@ fn what_does_not_fit_is_named_with_its_file_and_row() {
             "rows.csv:2, column \"smile\": \"yes\" is not a yes-or-no label",
         ),
         ("train: rows.csv, column: image", "file,smile\n1.png,1\n", SMILE, "rows.csv: has no column \"image\""),
-        ("train: rows.csv, ignore: {x: 1}", "file,smile\n1.png,1\n", SMILE, "data.ignore: \"x\" is no task"),
+        ("train: rows.csv, ignore: {x: 1}", "file,smile\n1.png,1\n", SMILE, "data.ignore: \"x\" is not a task"),
         ("train: rows.csv, size: [0, 3]", "file,smile\n1.png,1\n", SMILE, "data.size: has a side of 0 pixels"),
         ("train: rows.csv", "file,mask\n1.png,\n", MASK, "no training row has a label for task \"mask\""),
     ] {
